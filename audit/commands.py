@@ -1,0 +1,194 @@
+"""`dmp log`: reads the decision log, straight from its database and without changing it."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Final, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from sqlalchemy import Connection, inspect, text
+
+from audit import database, display, reader
+from audit.errors import AddressError, EntryError, Error, LogDamagedError
+from audit.reader import Stored
+from audit.verify import verify as verify_log
+
+app = typer.Typer(help="Read and verify the decision log. Needs no service.", no_args_is_help=True)
+
+_POLL_S: Final = 0.5
+_MAX_DIGITS: Final = 18  # what a 64-bit index surely holds; 32 digits may be a UUID
+_WIDE: Final = 160  # columns, when the output is no terminal
+
+Database = Annotated[
+    str,
+    typer.Option("--database", envvar="DMP_DATABASE", metavar="URL", help="Where the log is kept."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The exact entries, one JSON object a line.")]
+_DEFAULT: Final = "sqlite:///var/dmp.db"
+
+
+@app.command()
+def tail(
+    n: Annotated[int, typer.Option("-n", min=0, help="How many entries.")] = 20,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    url: Database = _DEFAULT,
+) -> None:
+    """Print the last entries of the log, oldest first.
+
+    Examples:
+      dmp log tail
+      dmp log tail -n 100 --json | jq -r .reason_code | sort | uniq -c
+      dmp log tail -f
+
+    Exit: 0 done, 1 the log is damaged, 2 wrong usage, 3 the database can't be read.
+    """
+    with _exit_codes():
+        engine = database.reader(url)
+        with database.snapshot(engine) as conn:
+            found, seen = reader.tail(conn, n), reader.ends(conn)
+        _print(found, as_json=as_json)
+        while follow:
+            time.sleep(_POLL_S)
+            with database.snapshot(engine) as conn:
+                found = list(_since(conn, seen))
+            _print(found, as_json=as_json, header=False)
+
+
+@app.command()
+def show(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="A decision's id, or its # in tail.")],
+    as_json: AsJson = False,
+    url: Database = _DEFAULT,
+) -> None:
+    """Print one entry with all its fields, its facts in words.
+
+    Examples:
+      dmp log show 0198c5a0-7e1c-7d3a-9b57-3f5a1c9e2b44
+      dmp log show 41
+      dmp log show 41 --json
+
+    Exit: 0 done, 1 no such entry, 2 wrong usage, 3 the database can't be read.
+    """
+    with _exit_codes(), database.snapshot(database.reader(url)) as conn:
+        found = list(_wanted(conn, wanted))
+        if not found:
+            _fail(f"no entry `{wanted}` in the log", 1)
+        for stored in found:
+            if as_json:
+                _print([stored], as_json=True)
+            else:
+                _console().print(display.sheet(stored, _vocabulary(conn, stored)))
+
+
+@app.command()
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a log.")] = False,
+    url: Database = _DEFAULT,
+) -> None:
+    """Derive the log again from its stored bytes, and say the first thing that is wrong.
+
+    Keep the hash that is printed: a later log that begins with other entries can be told by it.
+
+    Examples:
+      dmp log verify
+      dmp log verify --json --database postgresql+psycopg://auditor@db/dmp
+
+    Exit: 0 intact, 1 damaged, 2 wrong usage, 3 the database can't be read.
+    """
+    with _exit_codes(), database.snapshot(database.reader(url)) as conn:
+        verdicts = [_verdict(conn, origin) for origin in reader.origins(conn)]
+    for verdict in verdicts:
+        if as_json:
+            print(orjson.dumps(verdict).decode())
+        elif verdict["intact"]:
+            what = "{count} entries intact, hash {hash}".format_map(verdict)
+            print(f"log `{verdict['origin']}`: {what}")
+        else:
+            print(verdict["error"])
+    if not verdicts and not as_json:
+        print("no log yet: nothing to verify")
+    if not all(verdict["intact"] for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _verdict(conn: Connection, origin: str) -> dict[str, object]:
+    try:
+        verified = verify_log(conn, origin)
+    except LogDamagedError as exc:
+        where = {"index": exc.index, "damage": str(exc.damage), "error": str(exc)}
+        return {"origin": origin, "intact": False, **where}
+    found = {"count": verified.count, "hash": verified.hash.hex()}
+    return {"origin": origin, "intact": True, **found}
+
+
+def _wanted(conn: Connection, wanted: str) -> Iterator[Stored]:
+    """The entry with an id; or, of every log, the one with a number."""
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= _MAX_DIGITS):
+        found = reader.find(conn, wanted)
+        if found is not None:
+            yield found
+        return
+    index = int(wanted)
+    for origin in reader.origins(conn):
+        for stored in reader.read(conn, origin=origin, start=index, limit=1):
+            if stored.index == index:  # not so where a batch was removed
+                yield stored
+
+
+def _since(conn: Connection, seen: dict[str, int]) -> Iterator[Stored]:
+    """The entries behind those `seen`, which moves on with them."""
+    for origin in reader.origins(conn):
+        for stored in reader.read(conn, origin=origin, start=seen.get(origin, 0)):
+            seen[origin] = stored.index + 1
+            yield stored
+
+
+def _vocabulary(conn: Connection, stored: Stored) -> Sequence[Mapping[str, object]] | None:
+    """The facts of the entry's bundle, where the database keeps that bundle."""
+    if not inspect(conn).has_table("bundles"):
+        return None
+    query = text("SELECT content FROM bundles WHERE digest = :digest")
+    content = conn.execute(query, {"digest": stored.entry.get("bundle", "")}).scalar()
+    try:
+        facts = orjson.loads(content or b"{}")["vocabulary"]["facts"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    ok = isinstance(facts, list) and all(isinstance(fact, dict) for fact in facts)
+    return facts if ok else None
+
+
+def _print(found: Iterable[Stored], *, as_json: bool, header: bool = True) -> None:
+    if as_json:
+        for stored in found:
+            sys.stdout.buffer.write(stored.bytes + b"\n")
+        sys.stdout.buffer.flush()
+    elif header or found:
+        _console().print(display.rows(found, header=header))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Errors of the room become a line on standard error and an exit code."""
+    try:
+        yield
+    except (AddressError, EntryError) as exc:
+        _fail(str(exc), 2)
+    except LogDamagedError as exc:
+        _fail(str(exc), 1)
+    except Error as exc:
+        _fail(str(exc), 3)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,0 +1,55 @@
+"""What can go wrong in the log: one family, so that callers catch `audit.errors.Error`."""
+
+from enum import StrEnum
+
+
+class Error(Exception):
+    """Base of every error of this room."""
+
+
+class EntryError(Error):
+    """A value cannot stand in an entry; raised before anything is written."""
+
+
+class StateError(Error):
+    """A method of `Log` was called out of turn: a mistake of the program, never of its data."""
+
+
+class FencedError(Error):
+    """Another writer has taken over the log; this one wrote nothing and must stop."""
+
+
+class Damage(StrEnum):
+    """The kinds of damage that stored bytes can show."""
+
+    ALTERED = "altered"
+    MISSING = "missing"
+    REORDERED = "reordered"
+    DUPLICATED = "duplicated"
+    CUT = "cut"
+    HEAD = "head"
+    PATIENT = "patient"
+
+
+class LogDamagedError(Error):
+    """The stored log is not what was written.
+
+    Attributes:
+        origin: the log.
+        index: the first entry that is wrong, or where it should have been.
+        damage: what happened to it.
+    """
+
+    def __init__(self, origin: str, index: int, damage: Damage, what: str) -> None:
+        super().__init__(f"log `{origin}`, entry {index}: {damage}: {what}")
+        self.origin = origin
+        self.index = index
+        self.damage = damage
+
+
+class AddressError(Error):
+    """An address names no database that could hold a log."""
+
+
+class UnreachableError(Error):
+    """The database is not there, cannot be read, or holds no log."""
