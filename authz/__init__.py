@@ -1,0 +1,1 @@
+"""The decision point: policies as data, one evaluator, a registry, a durable log, a gRPC service."""

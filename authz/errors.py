@@ -1,0 +1,96 @@
+"""Errors of the authz room: one family, each message names the field, the value and the remedy.
+
+A denial is not here: it is an answer, not an error.
+"""
+
+from collections.abc import Iterable
+
+from authz.mistake import Mistake
+
+
+class Error(Exception):
+    """Base of every error that this room raises on purpose."""
+
+
+class BundleError(Error):
+    """A policy folder is no bundle.
+
+    Attributes:
+        mistakes: everything that is wrong with it, in the order of files and lines.
+    """
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(sorted(set(mistakes)))
+        count = len(self.mistakes)
+        first = f", the first: {self.mistakes[0]}" if self.mistakes else ""
+        super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the policies{first}")
+
+
+class RequestError(Error):
+    """A request that can't be decided because it is malformed; nothing is recorded.
+
+    Attributes:
+        violations: (field, what is wrong with which value, remedy), in the order of the fields.
+    """
+
+    def __init__(self, violations: Iterable[tuple[str, str, str]]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(f"{f}: {wrong}; {cure}" for f, wrong, cure in self.violations))
+
+
+class UnavailableError(Error):
+    """The decision could not be put on durable record, so there is none."""
+
+
+class RegistryError(Error):
+    """Base of what goes wrong around the state of patients."""
+
+
+class DurationError(RegistryError):
+    """A duration is not one that can be counted in the calendar."""
+
+
+class ChangeError(RegistryError):
+    """A change makes no sense in the state that it meets, whoever asks for it.
+
+    The message never holds the patient's or a representative's identity.
+
+    Attributes:
+        field: the field of the change that is at fault.
+        value: what the field holds, "" when it must not be repeated.
+        remedy: what to do instead.
+    """
+
+    def __init__(self, *, field: str, value: str = "", problem: str, remedy: str) -> None:
+        self.field = field
+        self.value = value
+        self.remedy = remedy
+        quoted = f" `{value}`" if value else ""
+        super().__init__(f"{field}{quoted} {problem}: {remedy}")
+
+
+class ConflictError(RegistryError):
+    """Another writer changed the registry since the batch caught up: decide the batch again."""
+
+
+class DatabaseError(RegistryError):
+    """The database can't be opened, is not one of ours, or can't keep the promise of durability."""
+
+
+class InsError(Error):
+    """A patient number, or what it would be computed from, breaks a rule of `authz.ins`.
+
+    The message never holds a number, a name or a date of the person.
+
+    Attributes:
+        failures: each broken rule with what is wrong, the first broken one first.
+    """
+
+    def __init__(self, *failures: tuple[str, str]) -> None:
+        self.failures = failures
+        super().__init__("; ".join(f"{rule}: {detail}" for rule, detail in failures))
+
+    @property
+    def rule(self) -> str:
+        """The first broken rule, a value of `authz.ins.Rule`."""
+        return self.failures[0][0]
