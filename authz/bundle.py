@@ -1,0 +1,316 @@
+"""A bundle: all of `policies/` read, checked, compiled, hashed and frozen.
+
+`build` is pure: it takes the files' bytes and gives a bundle, or raises with *every* mistake found. The
+canonical content holds what decides, and nothing that does not (comments, layout, file order within a
+theme): its SHA-256 is the digest that each decision names, and from it alone the bundle can be built again.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from authz import engines, matrix
+from authz.compile import Decide, compile_rules
+from authz.errors import BundleError
+from authz.matrix import DocumentType, ServiceTable, Table
+from authz.mistake import Mistake
+from authz.model import Kind, Rule, Vocabulary
+from authz.parameters import Parameters, read_parameters
+from authz.rules import RuleReader
+from authz.safety import open_doors
+from authz.source import MAX_BYTES, Mistakes, Node, node_of, parse
+from authz.vocabulary import read_vocabulary
+
+VOCABULARY: Final = "vocabulary.yaml"
+PARAMETERS: Final = "parameters.yaml"
+TYPES: Final = "matrix/types.csv"
+MATRIX: Final = ("matrix/model.conf", "matrix/matrix.csv")
+SERVICES: Final = ("services/model.conf", "services/services.csv")
+REQUIRED: Final = (VOCABULARY, PARAMETERS, TYPES, *MATRIX, *SERVICES)
+MAX_FILES: Final = 500
+
+PROFESSION: Final = "subject.profession"
+SUBJECT_KIND: Final = "subject.kind"
+
+Computed = Mapping[str, tuple[Kind, frozenset[str]]]
+"""The facts that a product computes, by name: their kind and, for a choice, the values it may give."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What the policies are for: a bundle must fit the product that it is to serve.
+
+    `parameters` are those that facts are computed with, and their types; `rpcs` are the remote procedures
+    that the model of services may name.
+    """
+
+    computed: Computed
+    parameters: Mapping[str, str]
+    rpcs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Everything that decides, frozen. Two bundles with one digest decide alike."""
+
+    digest: str
+    content: bytes
+    vocabulary: Vocabulary
+    parameters: Parameters
+    rules: tuple[Rule, ...]
+    documents: Mapping[str, Mapping[str, object]]
+    """The py-abac document of each active rule, by uid."""
+    habilitations: Table
+    types: Mapping[str, DocumentType]
+    services: ServiceTable
+    decide: Decide
+
+    def rule(self, uid: str) -> Rule | None:
+        """The rule called `uid`, if the bundle has it and the parameters make it active."""
+        return next((rule for rule in self.rules if rule.uid == uid), None)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a policy folder that belong to the bundle, by their path in it.
+
+    Raises:
+        BundleError: the folder or a file can't be read, or there are too many files.
+    """
+    names = [*REQUIRED, *sorted(f"rules/{p.name}" for p in folder.glob("rules/*.yaml"))]
+    found: list[Mistake] = []
+    files: dict[str, bytes] = {}
+    if len(names) > MAX_FILES:
+        found.append(_whole(str(folder), f"too many files: {len(names)}, at most {MAX_FILES}"))
+        names = []
+    for name in names:
+        try:
+            with (folder / name).open("rb") as file:
+                files[name] = file.read(MAX_BYTES + 1)
+        except OSError as exc:
+            found.append(_whole(name, f"can't be read: {exc.strerror}", "restore the file"))
+    if found:
+        raise BundleError(found)
+    return files
+
+
+def _whole(path: str, message: str, hint: str = "") -> Mistake:
+    return Mistake(path=path, line=1, column=1, where="file", message=message, hint=hint)
+
+
+def build(files: Mapping[str, bytes], product: Product) -> Bundle:
+    """Builds a bundle from the bytes of its files.
+
+    Args:
+        files: contents by path, as `read_folder` gives them.
+        product: what the bundle has to fit.
+
+    Raises:
+        BundleError: with every mistake, in the order of files and lines.
+    """
+    mistakes = Mistakes()
+    missing = [_whole(name, "missing file") for name in REQUIRED if name not in files]
+    trees: dict[str, Node] = {}
+    texts: dict[str, str] = {}
+    for name, data in files.items():
+        if name.endswith(".yaml"):
+            node, found = parse(data, path=name)
+            mistakes.found += found
+            if node is not None:
+                trees[name] = node
+        else:
+            texts[name] = _text(data, name, mistakes)
+    if missing:
+        raise BundleError([*missing, *mistakes.found])
+    return _assemble(trees, texts, mistakes, product)
+
+
+def restore(content: bytes, product: Product) -> Bundle:
+    """Builds a bundle again from its canonical content.
+
+    Raises:
+        BundleError: the content is damaged, or of a product that knew other facts.
+    """
+    try:
+        documents = orjson.loads(content)
+        trees = {name: node_of(tree, name) for name, tree in documents["documents"].items()}
+        texts = {name: "\n".join(lines) for name, lines in documents["tables"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise BundleError([_whole("stored bundle", f"damaged: {exc}")]) from exc
+    bundle = _assemble(trees, texts, Mistakes(), product)
+    if bundle.content != content:
+        raise BundleError([_whole("stored bundle", "is not canonical")])
+    return bundle
+
+
+def _text(data: bytes, name: str, mistakes: Mistakes) -> str:
+    top = Node(None, name, 1, 1)
+    if len(data) > MAX_BYTES:
+        mistakes.at(top, "file", f"too large: more than {MAX_BYTES} bytes")
+        return ""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        mistakes.at(top, "file", f"not UTF-8: byte 0x{data[exc.start]:02x}", "save it as UTF-8")
+        return ""
+
+
+def _assemble(
+    trees: Mapping[str, Node],
+    texts: Mapping[str, str],
+    mistakes: Mistakes,
+    product: Product,
+) -> Bundle:
+    vocabulary = None
+    if VOCABULARY in trees:
+        vocabulary = read_vocabulary(trees[VOCABULARY], mistakes)
+    if vocabulary is None:
+        raise BundleError(mistakes.found)
+    _check_computed(vocabulary, product.computed, trees[VOCABULARY], mistakes)
+    parameters: Parameters = {}
+    if PARAMETERS in trees:
+        parameters = read_parameters(trees[PARAMETERS], mistakes)
+        for name, kind in product.parameters.items():
+            if name not in parameters or parameters[name].type != kind:
+                message = f"missing parameter: `{name}`, a {kind}"
+                mistakes.at(trees[PARAMETERS], "parameters", message, "facts are computed with it")
+    reader = RuleReader(vocabulary, parameters, mistakes)
+    for name in sorted(trees):
+        if name.startswith("rules/"):
+            reader.read(trees[name])
+    table, types, services = _tables(vocabulary, texts, mistakes, rpcs=product.rpcs)
+    if not mistakes.found:
+        _check_engines(reader, texts, mistakes)
+        _check_doors(vocabulary, reader.rules, mistakes)
+    if mistakes.found:
+        raise BundleError(mistakes.found)
+    content = _canonical(vocabulary, trees, texts)
+    rules = tuple(sorted(reader.rules, key=lambda rule: rule.uid))
+    return Bundle(
+        digest=hashlib.sha256(content).hexdigest(),
+        content=content,
+        vocabulary=vocabulary,
+        parameters=parameters,
+        rules=rules,
+        documents=reader.documents,
+        habilitations=table,
+        types=types,
+        services=services,
+        decide=compile_rules(vocabulary, rules),
+    )
+
+
+def _check_computed(
+    vocabulary: Vocabulary, computed: Computed, root: Node, mistakes: Mistakes
+) -> None:
+    """The vocabulary declares each fact that is computed, with the values it may get, and no other."""
+    for name, (kind, values) in computed.items():
+        if name not in vocabulary.index:
+            mistakes.at(root, "vocabulary", f"missing fact: `{name}`", "the product computes it")
+            continue
+        fact = vocabulary.fact(name)
+        if fact.kind is not kind:
+            mistakes.at(root, f"fact {name}", f"is a {kind}, not a {fact.kind}")
+        for value in sorted(values - set(fact.values)):
+            mistakes.at(root, f"fact {name}", f"missing value: `{value}`", "it may be computed")
+    for fact in vocabulary.facts[1:]:
+        if fact.name not in computed and fact.origin != "caller":
+            message = f"nothing computes it; only facts of origin `caller` may be new, not `{fact.origin}`"
+            mistakes.at(root, f"fact {fact.name}", message)
+
+
+def _tables(
+    vocabulary: Vocabulary, texts: Mapping[str, str], mistakes: Mistakes, *, rpcs: frozenset[str]
+) -> tuple[Table, Mapping[str, DocumentType], ServiceTable]:
+    """The matrix, the types it speaks of, and the model of services."""
+    types, found = matrix.read_types(texts.get(TYPES, ""), path=TYPES)
+    mistakes.found += found
+    kinds = [v for v in _values(vocabulary, SUBJECT_KIND) if v != "unknown"]
+    roles = [v for v in _values(vocabulary, PROFESSION) if v != "unlisted"] + kinds
+    for shape, (model, _) in ((matrix.MATRIX, MATRIX), (matrix.SERVICES, SERVICES)):
+        mistakes.found += matrix.check_model(texts.get(model, ""), path=model, shape=shape)
+    acts = [act.value for act in matrix.Act]
+    lines, found = matrix.parse(
+        texts.get(MATRIX[1], ""), path=MATRIX[1], shape=matrix.MATRIX, names=(roles, types, acts)
+    )
+    mistakes.found += found
+    table = matrix.expand(lines, roles=roles, types=types)
+    mistakes.found += matrix.check_types(lines, table, types, path=MATRIX[1])
+    lines, found = matrix.parse(
+        texts.get(SERVICES[1], ""),
+        path=SERVICES[1],
+        shape=matrix.SERVICES,
+        names=(vocabulary.services, rpcs, kinds),
+    )
+    mistakes.found += found
+    return table, types, matrix.expand_services(lines, rpcs=rpcs, kinds=kinds)
+
+
+def _values(vocabulary: Vocabulary, name: str) -> tuple[str, ...]:
+    return vocabulary.fact(name).values if name in vocabulary.index else ()
+
+
+def _check_engines(reader: RuleReader, texts: Mapping[str, str], mistakes: Mistakes) -> None:
+    """The two engines whose formats these are must read what we read."""
+    for uid, objection in engines.abac_objects_to(reader.documents).items():
+        mistakes.found.append(_whole(f"rule {uid}", f"py-abac can't read it: {objection}"))
+    for model, policy in (MATRIX, SERVICES):
+        wanted = sum(line.startswith("p,") for line in _lines(texts[policy]))
+        try:
+            read = engines.casbin_reads(texts[model], texts[policy])
+        except ValueError as exc:
+            mistakes.found.append(_whole(policy, f"casbin can't read it: {exc}"))
+            continue
+        if read != wanted:
+            message = f"casbin reads {read} of {wanted} lines"
+            mistakes.found.append(_whole(policy, message, "a line it drops would not count"))
+
+
+def _check_doors(vocabulary: Vocabulary, rules: list[Rule], mistakes: Mistakes) -> None:
+    """No rule may open a door when a fact is missing."""
+    for door in open_doors(vocabulary, rules):
+        default = door.fact.decode(door.fact.default) or "absent"
+        if door.beside is None:
+            message = (
+                f"allows more when `{door.fact.name}` is unknown (`{default}`) than when known"
+            )
+            hint = "name the values that are meant, without the default"
+        else:
+            message = (
+                f"no longer denies when `{door.fact.name}` is unknown (`{default}`), "
+                f"and `{door.beside.uid}` would then allow"
+            )
+            hint = "deny for the default too, or name the fact in the allow rule"
+        path, _, line = door.rule.place.rpartition(":")
+        where = f"rule {door.rule.uid}"
+        mistakes.found.append(
+            Mistake(path=path, line=int(line), column=1, where=where, message=message, hint=hint)
+        )
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a table that count, blanks around commas removed where nothing is quoted."""
+    lines = (line.strip() for line in text.splitlines())
+    return [
+        line if line.startswith("[") or '"' in line else ",".join(map(str.strip, line.split(",")))
+        for line in lines
+        if line and not line.startswith("#")
+    ]
+
+
+def _canonical(
+    vocabulary: Vocabulary, trees: Mapping[str, Node], texts: Mapping[str, str]
+) -> bytes:
+    """What decides, as canonical JSON; `vocabulary` tells readers of the log how to read a vector."""
+    facts = [{"name": f.name, "type": f.kind, "values": f.values} for f in vocabulary.facts]
+    return orjson.dumps(
+        {
+            "documents": {name: tree.plain() for name, tree in trees.items()},
+            "tables": {name: _lines(text) for name, text in texts.items()},
+            "vocabulary": {"facts": facts},
+        },
+        option=orjson.OPT_SORT_KEYS,
+    )

@@ -1,0 +1,20 @@
+"""The product that the policies serve here: the shared medical record."""
+
+from typing import Final
+
+from authz.bundle import Product
+from authz.facts import COMPUTED, PARAMETERS
+
+CHECK: Final = "authz.v1.AuthzService/Check"
+CHECK_BATCH: Final = "authz.v1.AuthzService/CheckBatch"
+EXPLAIN: Final = "authz.v1.AuthzService/Explain"
+CHANGE: Final = "authz.v1.RegistryService/Change"
+GET_PATIENT: Final = "authz.v1.RegistryService/GetPatient"
+GET_BUNDLE: Final = "authz.v1.PolicyService/GetBundle"
+ACTIVATE_BUNDLE: Final = "authz.v1.PolicyService/ActivateBundle"
+
+DMP: Final = Product(
+    computed=COMPUTED,
+    parameters=PARAMETERS,
+    rpcs=frozenset({CHECK, CHECK_BATCH, EXPLAIN, CHANGE, GET_PATIENT, GET_BUNDLE, ACTIVATE_BUNDLE}),
+)
