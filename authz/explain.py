@@ -1,0 +1,298 @@
+"""Why a verdict is what it is, and what would have made it yes.
+
+Works on a vector and the bundle that judged it, so that a decision of last year can be explained from its
+log entry. "What would have made it yes" names changeable facts only, and every such answer has been decided
+again: it is true, or it is not given.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from authz.bundle import Bundle
+from authz.model import (
+    Box,
+    Effect,
+    Fact,
+    Has,
+    In,
+    Literal,
+    Member,
+    Rule,
+    Same,
+    Vector,
+    Verdict,
+    Vocabulary,
+    facts_of,
+    holds,
+)
+
+MAX_CHANGES: Final = 5
+MAX_REMEDIES: Final = 3
+_MAX_TRIES: Final = 4_000
+_FIXED: Final = 100
+"""How much farther off a rule is for each condition that nobody could make true."""
+
+Changes = Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One condition of a rule: in words, and whether it holds."""
+
+    text: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFinding:
+    """What a rule had to say: of its alternatives the one that holds, or came nearest."""
+
+    rule: Rule
+    conditions: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """Facts that, had they been so, would have made it yes: (fact, value it has, value it should have)."""
+
+    changes: tuple[tuple[str, str, str], ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why, in one language."""
+
+    verdict: Verdict
+    deciding: tuple[RuleFinding, ...]
+    nearest: RuleFinding | None
+    remedies: tuple[Remedy, ...]
+
+
+def explain(bundle: Bundle, vector: Vector, *, language: str) -> Explanation:
+    """Explains the verdict of `bundle` on `vector` in French (`fr`) or English (`en`)."""
+    verdict = bundle.decide(vector)
+    words = _Words(bundle.vocabulary, language)
+    rules = [rule for uid in verdict.rules if (rule := bundle.rule(uid)) is not None]
+    deciding = tuple(
+        _finding(rule, _nearest_box(rule, vector, bundle.vocabulary), vector, words)
+        for rule in rules
+    )
+    if verdict.effect is Effect.ALLOW:
+        return Explanation(verdict=verdict, deciding=deciding, nearest=None, remedies=())
+    nearest = _nearest(bundle, vector)
+    return Explanation(
+        verdict=verdict,
+        deciding=deciding,
+        nearest=_finding(*nearest, vector, words) if nearest else None,
+        remedies=tuple(words.remedy(vector, changes) for changes in remedies(bundle, vector)),
+    )
+
+
+def remedies(bundle: Bundle, vector: Vector) -> list[Changes]:
+    """The smallest sets of changes that make the verdict an allow; each is checked by deciding."""
+    search = _Search(bundle, vector)
+    found: dict[frozenset[tuple[int, int]], Changes] = {}
+    for rule in bundle.rules:
+        if rule.effect is not Effect.ALLOW:
+            continue
+        for box in rule.boxes:
+            for changes in search.satisfy(box):
+                least = search.least(changes)
+                found[frozenset(least.items())] = least
+    kept: list[Changes] = []
+    for changes in sorted(found.values(), key=lambda c: (len(c), sorted(c.items()))):
+        if not any(other.items() <= changes.items() for other in kept):
+            kept.append(changes)
+    return kept[:MAX_REMEDIES]
+
+
+class _Search:
+    """Looks for changes that satisfy an allow box and break every deny box that then applies."""
+
+    def __init__(self, bundle: Bundle, vector: Vector) -> None:
+        self._bundle = bundle
+        self._facts = bundle.vocabulary.facts
+        self._vector = vector
+        self._tries = 0
+
+    def satisfy(self, box: Box) -> Iterator[Changes]:
+        """Changes under which `box` holds and nothing denies; none when a fixed fact stands against it."""
+        changes: dict[int, int] = {}
+        for literal in box:
+            if holds(literal, self._vector):
+                continue
+            value = self._choose(literal, wanted=True)
+            if value is None or not isinstance(literal, In):
+                return
+            changes[literal.fact] = value
+        yield from self._break_denies(box, changes)
+
+    def least(self, changes: Changes) -> Changes:
+        """Leaves out every change that is not needed."""
+        needed = dict(changes)
+        for place in sorted(changes):
+            fewer = {p: v for p, v in needed.items() if p != place}
+            if self._verdict(fewer).effect is Effect.ALLOW:
+                needed = fewer
+        return needed
+
+    def _break_denies(self, allow: Box, changes: dict[int, int]) -> Iterator[Changes]:
+        self._tries += 1
+        if len(changes) > MAX_CHANGES or self._tries > _MAX_TRIES:
+            return
+        verdict = self._verdict(changes)
+        if verdict.effect is Effect.ALLOW:
+            yield changes
+            return
+        vector = self._changed(changes)
+        denying = [self._bundle.rule(uid) for uid in verdict.rules]
+        boxes = [
+            box
+            for rule in denying
+            if rule is not None
+            for box in rule.boxes
+            if all(holds(li, vector) for li in box)
+        ]
+        if not boxes:
+            return
+        for literal in sorted(boxes[0], key=repr):
+            if not isinstance(literal, In) or literal.fact in changes:
+                continue
+            value = self._choose(literal, wanted=False, within=allow)
+            if value is not None:
+                yield from self._break_denies(allow, {**changes, literal.fact: value})
+
+    def _choose(self, literal: Literal, *, wanted: bool, within: Box = frozenset()) -> int | None:
+        """A value that makes a literal (un)true; of a changeable fact, and rather not its default."""
+        if not isinstance(literal, In):
+            return None
+        fact = self._facts[literal.fact]
+        if not fact.changeable:
+            return None
+        values = [v for v in range(len(fact.values)) if (v in literal.allowed) is wanted]
+        for other in within:
+            if isinstance(other, In) and other.fact == literal.fact:
+                values = [v for v in values if v in other.allowed]
+        values.sort(key=lambda v: (fact.values[v] in ("unknown", "destroyed"), v == fact.default))
+        return values[0] if values else None
+
+    def _changed(self, changes: Changes) -> Vector:
+        return tuple(changes.get(place, value) for place, value in enumerate(self._vector))
+
+    def _verdict(self, changes: Changes) -> Verdict:
+        return self._bundle.decide(self._changed(changes))
+
+
+def _nearest(bundle: Bundle, vector: Vector) -> tuple[Rule, Box] | None:
+    """The allow rule, of those for the action, with the fewest conditions missing."""
+    action = bundle.vocabulary.index["action.name"]
+    best: tuple[int, int, str] | None = None
+    found: tuple[Rule, Box] | None = None
+    for rule in bundle.rules:
+        if rule.effect is not Effect.ALLOW:
+            continue
+        box = _nearest_box(rule, vector, bundle.vocabulary)
+        if not all(holds(li, vector) for li in box if action in facts_of(li)):
+            continue
+        rank = (_distance(box, vector, bundle.vocabulary), -rule.priority, rule.uid)
+        if best is None or rank < best:
+            best, found = rank, (rule, box)
+    return found
+
+
+def _nearest_box(rule: Rule, vector: Vector, vocabulary: Vocabulary) -> Box:
+    return min(
+        rule.boxes,
+        key=lambda box: (_distance(box, vector, vocabulary), repr(sorted(map(repr, box)))),
+    )
+
+
+def _distance(box: Box, vector: Vector, vocabulary: Vocabulary) -> int:
+    """How far a box is from holding: its false conditions, those that nobody can change counting more."""
+    false = [li for li in box if not holds(li, vector)]
+    fixed = [li for li in false if not any(vocabulary.facts[p].changeable for p in facts_of(li))]
+    return len(false) + _FIXED * len(fixed)
+
+
+def _finding(rule: Rule, box: Box, vector: Vector, words: "_Words") -> RuleFinding:
+    literals = sorted(box, key=lambda li: (holds(li, vector), facts_of(li)))
+    conditions = tuple(
+        Finding(text=words.literal(li, vector), holds=holds(li, vector)) for li in literals
+    )
+    return RuleFinding(rule=rule, conditions=conditions)
+
+
+class _Words:
+    """Puts literals into words."""
+
+    def __init__(self, vocabulary: Vocabulary, language: str) -> None:
+        self._facts = vocabulary.facts
+        self._french = language == "fr"
+        self._language = language
+
+    def literal(self, literal: Literal, vector: Vector) -> str:
+        """What a condition asks, and how it stands."""
+        match literal:
+            case In(place, allowed):
+                return self._choice(self._facts[place], allowed, vector[place])
+            case Has(place, bit, wanted):
+                fact = self._facts[place]
+                holds_or_not = (
+                    self._say("contient", "holds") if wanted else self._say("sans", "without")
+                )
+                return f"{fact.wording.text(self._language)} {holds_or_not} `{fact.values[bit]}`"
+            case Same(left, right, wanted):
+                verb = self._say("est", "is") if wanted else self._say("n'est pas", "is not")
+                return f"{self._name(left)} {verb} {self._name(right)}"
+            case Member(item, group, wanted):
+                verb = (
+                    self._say("est parmi", "is among")
+                    if wanted
+                    else self._say("n'est pas parmi", "is not among")
+                )
+                return f"{self._name(item)} {verb} {self._name(group)}"
+
+    def remedy(self, vector: Vector, changes: Changes) -> Remedy:
+        """A set of changes as a sentence."""
+        listed, texts = [], []
+        for place, value in sorted(changes.items()):
+            fact = self._facts[place]
+            now = fact.decode(vector[place])
+            listed.append(
+                (fact.name, now if isinstance(now, str) else ",".join(now), fact.values[value])
+            )
+            texts.append(self._value(fact, value))
+        joined = self._say(" ; et ", "; and ").join(texts)
+        return Remedy(
+            changes=tuple(listed),
+            text=self._say("Ce serait oui si : ", "It would be yes if: ") + joined,
+        )
+
+    def _choice(self, fact: Fact, allowed: Sequence[int] | frozenset[int], value: object) -> str:
+        name = fact.wording.text(self._language)
+        known = isinstance(value, int)
+        stands = self._value(fact, value) if isinstance(value, int) else "?"
+        if known and value in allowed:
+            return f"{name} : {stands}" if self._french else f"{name}: {stands}"
+        few = 3
+        others = [v for v in range(len(fact.values)) if v not in allowed]
+        if len(allowed) <= few or len(allowed) <= len(others):
+            wanted = self._say(" ou ", " or ").join(self._value(fact, v) for v in sorted(allowed))
+        else:
+            beside = self._say(" ni ", " nor ").join(self._value(fact, v) for v in others)
+            wanted = self._say(f"ni {beside}", f"neither {beside}")
+        colon = " : " if self._french else ": "
+        return f"{name}{colon}{stands}{self._say(' ; il faudrait', '; wanted')}{colon}{wanted}"
+
+    def _value(self, fact: Fact, value: int) -> str:
+        word = fact.values[value]
+        wording = fact.value_wordings.get(word)
+        return wording.text(self._language) if wording else word
+
+    def _name(self, place: int) -> str:
+        return self._facts[place].wording.text(self._language)
+
+    def _say(self, french: str, english: str) -> str:
+        return french if self._french else english

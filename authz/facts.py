@@ -1,0 +1,343 @@
+"""What is true of a request: registry state, request and instant, turned into the vector that policy judges.
+
+Plain, pure code. It states what is, and judges nothing: whether a masked document may be read is for the
+rules. Here alone the parameters that are no switch of a rule come in (ages, durations, proofs).
+Claims that are well formed but of no use (an unknown profession, a reason code outside the list) leave the
+fact at its restrictive value, and a remark says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from authz.bundle import Bundle, Computed
+from authz.matrix import Act
+from authz.model import FactValue, Kind, Vector
+from authz.query import (
+    HIDDEN_FROM_PATIENT,
+    HIDDEN_FROM_REPRESENTATIVES,
+    MASKED,
+    Context,
+    Document,
+    Query,
+    Subject,
+)
+from authz.registry.apply import Terms
+from authz.registry.changes import (
+    CloseDossier,
+    GrantAuthorisation,
+    OpenDossier,
+    ReopenDossier,
+    SetBlock,
+    SetConsents,
+)
+from authz.registry.duration import Duration
+from authz.registry.state import AuthorisationState, PatientState
+
+SIGNATURE_TYPE: Final = "E1762"
+SAMU: Final = "SAMU_SMUR"
+PHYSICIAN: Final = "10"
+CLOSURES: Final = {"FERMETURE_DEMANDE_PATIENT": "patient_request", "DECES": "death"}
+
+_YES_NO: Final = frozenset({"yes", "no"})
+_STATES: Final = frozenset(AuthorisationState)
+
+
+def _choice(*values: str) -> tuple[Kind, frozenset[str]]:
+    return Kind.CHOICE, frozenset(values)
+
+
+_IDENTIFIER: Final = (Kind.IDENTIFIER, frozenset[str]())
+_FLAG: Final = (Kind.CHOICE, _YES_NO)
+
+COMPUTED: Final[Computed] = {
+    "subject.kind": _choice(
+        "professional",
+        "employee",
+        "structure",
+        "patient",
+        "representative",
+        "auditor",
+        "compliance_officer",
+    ),
+    "subject.id": _IDENTIFIER,
+    "subject.structure": _IDENTIFIER,
+    "subject.profession": _choice("unlisted"),
+    "subject.authentication": _choice("unknown"),
+    "subject.capacity": _choice("unknown", "self"),
+    "subject.regulator": _FLAG,
+    "subject.authorisation": (Kind.CHOICE, _STATES),
+    "subject.treating_doctor": _FLAG,
+    "subject.representative": _FLAG,
+    "subject.concerned": _FLAG,
+    "resource.patient": _IDENTIFIER,
+    "resource.dossier": _choice("none", "open", "closed", "destroyed"),
+    "resource.minor": _FLAG,
+    "resource.samu_access": _choice("permitted", "opposed"),
+    "resource.break_glass_access": _choice("permitted", "opposed"),
+    "resource.masked_in_emergency": _choice("permitted", "opposed"),
+    "resource.feeding": _choice("accepted", "opposed"),
+    "resource.habilitation": _choice("permitted", "denied", "unlisted"),
+    "resource.authors": (Kind.IDENTIFIERS, frozenset()),
+    "resource.author_structure": _IDENTIFIER,
+    "resource.masked": _FLAG,
+    "resource.hidden_from_patient": _FLAG,
+    "resource.hidden_from_representatives": _FLAG,
+    "resource.status": _choice("approved", "deprecated", "archived", "deleted"),
+    "resource.signature": _FLAG,
+    "resource.target": _IDENTIFIER,
+    "resource.target_profession": _choice("unlisted"),
+    "resource.target_authorisation": (Kind.CHOICE, _STATES),
+    "resource.target_treating_doctor": _FLAG,
+    "context.caller": _choice("permitted", "refused"),
+    "context.mode": _choice("unknown"),
+    "context.reason": _choice("given", "missing"),
+    "context.declaration": _choice("current", "lapsed"),
+    "context.secret_connection": _FLAG,
+    "context.agreement": _choice("given", "missing"),
+    "context.asks_authorisation": _FLAG,
+    "context.asks_treating_doctor": _FLAG,
+    "context.asks_masked_in_emergency": _FLAG,
+    "context.keeps_emergency_access": _FLAG,
+    "context.withdraws_treating_doctor": _FLAG,
+    "context.closure": _choice("missing", "patient_request", "death"),
+    "context.announced": _FLAG,
+}
+
+PARAMETERS: Final = {
+    "authorisation.duration": "duration",
+    "authorisation.structure.duration": "duration",
+    "break_glass.reason_codes": "list",
+    "centre15.requires": "list",
+    "emergency.max_duration": "duration",
+    "minor.majority_age": "integer",
+    "mt.requires_valid": "boolean",
+}
+"""The parameters that facts are computed with, and their types; the bundle must have them."""
+
+Words = dict[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A vector, and what had to be left out of it: `field: problem; remedy` each."""
+
+    vector: Vector
+    remarks: tuple[str, ...]
+
+
+class FactComputer:
+    """Computes facts under one bundle."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._values = {name: p.value for name, p in bundle.parameters.items()}
+        self._defaults: list[FactValue] = list(bundle.vocabulary.defaults())
+        self._codes: dict[str, tuple[int, Mapping[str, int] | None]] = {
+            fact.name: (
+                place,
+                {v: i for i, v in enumerate(fact.values)} if fact.kind is Kind.CHOICE else None,
+            )
+            for place, fact in enumerate(bundle.vocabulary.facts)
+        }
+        self.terms = Terms(
+            authorisation=self._duration("authorisation.duration"),
+            structure_authorisation=self._duration("authorisation.structure.duration"),
+        )
+        self._emergency = self._duration("emergency.max_duration")
+
+    def compute(self, query: Query, state: PatientState, at: datetime) -> Facts:
+        """The facts of `query` in the state of its patient at the instant `at`."""
+        remarks: list[str] = []
+        words: Words = {"action.name": query.action}
+        words |= self._subject(query.subject, state, at, remarks)
+        words |= self._patient(query, state, at)
+        words |= self._document(query, remarks)
+        words |= self._target(query, state, at)
+        words |= self._context(query, at, remarks)
+        words |= _change(query, state)
+        words |= query.claims
+        vector = self._defaults.copy()
+        for name, value in words.items():
+            place, codes = self._codes[name]
+            vector[place] = value if codes is None else codes[value]  # type: ignore[index]  # a choice
+        return Facts(tuple(vector), tuple(remarks))
+
+    def _subject(
+        self, subject: Subject, state: PatientState, at: datetime, remarks: list[str]
+    ) -> Words:
+        person = subject.id if subject.kind == "professional" else None
+        authorisation = state.authorisation_of(person, subject.structure or None, at)
+        lasting = authorisation == AuthorisationState.VALID or not self._values["mt.requires_valid"]
+        capacity = subject.capacity
+        if not capacity and subject.kind in ("patient", "representative"):
+            capacity = "self"
+        return {
+            "subject.kind": subject.kind,
+            "subject.id": subject.id,
+            "subject.structure": subject.structure,
+            "subject.profession": self._profession("subject", subject.profession, remarks),
+            "subject.authentication": subject.authentication or "unknown",
+            "subject.capacity": capacity or "unknown",
+            "subject.regulator": _flag(self._regulator(subject)),
+            "subject.authorisation": authorisation,
+            "subject.treating_doctor": _flag(lasting and state.is_treating_doctor(person)),
+            "subject.representative": _flag(
+                subject.kind == "representative" and state.is_representative(subject.id)
+            ),
+        }
+
+    def _profession(self, who: str, profession: str, remarks: list[str]) -> str:
+        _, codes = self._codes["subject.profession"]
+        if codes is not None and profession in codes:
+            return profession
+        if profession:
+            remarks.append(f"{who}.profession: `{profession}` is not listed; give a TRE_G15 code")
+        return "unlisted"
+
+    def _regulator(self, subject: Subject) -> bool:
+        """Centre 15 is for who *proves* to be a regulator (parameter centre15.requires)."""
+        proofs = {
+            "profession": subject.profession == PHYSICIAN,
+            "flag": subject.regulator,
+            "structure": subject.structure_kind == SAMU,
+        }
+        required = self._values["centre15.requires"]
+        return isinstance(required, tuple) and bool(required) and all(proofs[p] for p in required)
+
+    def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
+        age = self._values["minor.majority_age"]
+        consents = state.consents
+        return {
+            "resource.patient": query.patient,
+            "resource.dossier": state.status,
+            "resource.minor": _flag(
+                state.is_minor(at.date(), age) if isinstance(age, int) else False
+            ),
+            "resource.samu_access": _permitted(consents.samu),
+            "resource.break_glass_access": _permitted(consents.break_glass),
+            "resource.masked_in_emergency": _permitted(consents.masked_in_emergency),
+            "resource.feeding": "accepted" if consents.feeding else "opposed",
+        }
+
+    def _document(self, query: Query, remarks: list[str]) -> Words:
+        document = query.document
+        if document is None:
+            return {}
+        subject = query.subject
+        role = subject.profession if subject.kind == "professional" else subject.kind
+        act = Act.DEPOSIT if query.action == "document.deposit" else Act.READ
+        if document.type not in self._bundle.types:
+            remarks.append(
+                f"resource.document.type: `{document.type}` is not a current type; "
+                "give a code of JDV_J07"
+            )
+        return {
+            "resource.habilitation": self._bundle.habilitations.cell(role, document.type, act),
+            "resource.authors": document.authors,
+            "resource.author_structure": document.author_structure,
+            "resource.status": document.status,
+            **_visibility(document),
+        }
+
+    def _target(self, query: Query, state: PatientState, at: datetime) -> Words:
+        target = query.target
+        if target is None:
+            return {}
+        person = target.id if target.kind == "professional" else None
+        structure = target.id if target.kind == "structure" else None
+        return {
+            "resource.target": target.id,
+            "resource.target_profession": self._profession(
+                "resource.target", target.profession, []
+            ),
+            "resource.target_authorisation": state.authorisation_of(person, structure, at),
+            "resource.target_treating_doctor": _flag(state.is_treating_doctor(person)),
+            "subject.concerned": _flag(target.id == query.subject.id),
+        }
+
+    def _context(self, query: Query, at: datetime, remarks: list[str]) -> Words:
+        context, subject = query.context, query.subject
+        permitted = self._bundle.services.permits(query.caller, query.rpc, subject.kind)
+        return {
+            "context.caller": "permitted" if permitted else "refused",
+            "context.mode": context.mode or "unknown",
+            "context.reason": "given" if self._reasoned(context, remarks) else "missing",
+            "context.declaration": "current" if self._current(context, at) else "lapsed",
+            "context.secret_connection": _flag(context.secret_connection),
+            "context.agreement": "given" if context.agreement else "missing",
+            "context.closure": context.closure or "missing",
+            "context.announced": _flag(context.announced),
+        }
+
+    def _reasoned(self, context: Context, remarks: list[str]) -> bool:
+        """A reason is a text that is not blank and a code of the list."""
+        codes = self._values["break_glass.reason_codes"]
+        known = isinstance(codes, tuple) and context.reason_code in codes
+        if context.reason_code and not known and isinstance(codes, tuple):
+            remarks.append(
+                f"context.reason.code: `{context.reason_code}` is not listed; "
+                f"give one of {', '.join(codes)}"
+            )
+        return known and bool(context.reason_text.strip())
+
+    def _current(self, context: Context, at: datetime) -> bool:
+        return context.declared_at is None or at < self._emergency.after(context.declared_at)
+
+    def _duration(self, name: str) -> Duration:
+        value = self._values[name]
+        if not isinstance(value, Duration):
+            raise TypeError(f"parameter `{name}` is no duration")
+        return value
+
+
+def _change(query: Query, state: PatientState) -> Words:
+    """What the change that is asked for would bring, as far as rules look at it."""
+    change = query.change
+    authorises = doctor = masked = keeps = withdraws = False
+    samu, break_glass = state.consents.samu, state.consents.break_glass
+    words: Words = {}
+    match change:
+        case OpenDossier() | ReopenDossier():
+            samu, break_glass = change.samu, change.break_glass
+            masked = change.masked_in_emergency
+            authorises, doctor = change.authorise is not None, change.treating_doctor
+        case SetConsents():
+            samu = samu if change.samu is None else change.samu
+            break_glass = break_glass if change.break_glass is None else change.break_glass
+            masked = change.masked_in_emergency is True
+        case GrantAuthorisation():
+            authorises, doctor = True, change.treating_doctor
+        case SetBlock():
+            withdraws = change.withdraw_treating_doctor
+        case CloseDossier():
+            words["context.closure"] = CLOSURES.get(change.reason, "missing")
+        case _:
+            pass
+    keeps = samu or break_glass
+    return words | {
+        "context.asks_authorisation": _flag(authorises),
+        "context.asks_treating_doctor": _flag(doctor),
+        "context.asks_masked_in_emergency": _flag(masked),
+        "context.keeps_emergency_access": _flag(keeps),
+        "context.withdraws_treating_doctor": _flag(withdraws),
+    }
+
+
+def _visibility(document: Document) -> Words:
+    codes = document.visibility
+    return {
+        "resource.masked": _flag(MASKED in codes),
+        "resource.hidden_from_patient": _flag(HIDDEN_FROM_PATIENT in codes),
+        "resource.hidden_from_representatives": _flag(HIDDEN_FROM_REPRESENTATIVES in codes),
+        "resource.signature": _flag(document.type == SIGNATURE_TYPE),
+    }
+
+
+def _flag(value: bool | None) -> str:  # noqa: FBT001 - it names a boolean
+    return "yes" if value else "no"
+
+
+def _permitted(value: bool) -> str:  # noqa: FBT001 - as above
+    return "permitted" if value else "opposed"

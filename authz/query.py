@@ -1,0 +1,270 @@
+"""A request as the decision point understands it, and the checks of its form.
+
+Form is checked here: what is malformed is refused with all that is wrong, and nothing is decided or
+recorded. What is well formed but not known (a profession outside the matrix, a type without a cell) goes
+on to policy, which denies it on record.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from authz import ins
+from authz.errors import InsError, RequestError
+from authz.mistake import suggest
+from authz.model import UNKNOWN_ACTION, Kind, Vocabulary
+from authz.registry.changes import Change
+
+MAX_ID: Final = 128
+MAX_TEXT: Final = 500
+MAX_AUTHORS: Final = 50
+CLOCK_SKEW: Final = timedelta(minutes=1)
+
+MASKED: Final = "MASQUE_PS"
+HIDDEN_FROM_PATIENT: Final = "INVISIBLE_PATIENT"
+HIDDEN_FROM_REPRESENTATIVES: Final = "INVISIBLE_REPRESENTANTS_LEGAUX"
+CONFIDENTIALITY: Final = ("N", "R", "V", MASKED, HIDDEN_FROM_PATIENT, HIDDEN_FROM_REPRESENTATIVES)
+"""JDV_J08, 1.2.250.1.213.1.1.5.463."""
+
+_UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+Violation = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who asks. Codes are those of the vocabulary; an empty one was not stated.
+
+    `id` is the idNat_PS of a professional, the INS of a patient; `structure` an idNat_Struct;
+    `structure_kind` a practice setting (JDV_J04), of which `SAMU_SMUR` matters; `regulator` the
+    regulation flag of the assertion (Acces_Regulation_Medicale).
+    """
+
+    kind: str
+    id: str
+    profession: str = ""
+    structure: str = ""
+    structure_kind: str = ""
+    authentication: str = ""
+    capacity: str = ""
+    regulator: bool = False
+    name: str = ""
+    structure_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A document's label: what is known of it without its clinical content."""
+
+    id: str
+    type: str
+    authors: tuple[str, ...] = ()
+    author_structure: str = ""
+    visibility: tuple[str, ...] = ()
+    status: str = ""
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom an act of management aims at; `kind` is professional, structure or person."""
+
+    id: str
+    kind: str
+    profession: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The circumstances. `declared_at` is the instant of the declaration of emergency, if not now."""
+
+    mode: str = ""
+    reason_code: str = ""
+    reason_text: str = ""
+    declared_at: datetime | None = None
+    secret_connection: bool = False
+    agreement: bool = False
+    announced: bool = False
+    closure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """May this subject do this to that, in these circumstances? Asked by a calling service.
+
+    `claims` are facts of origin `caller` that have no field of their own, by name.
+    """
+
+    caller: str
+    rpc: str
+    subject: Subject
+    action: str
+    patient: str = ""
+    document: Document | None = None
+    target: Target | None = None
+    context: Context = field(default_factory=Context)
+    change: Change | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
+    trace_id: str = ""
+
+
+def check(
+    query: Query, vocabulary: Vocabulary, computed: Mapping[str, object], at: datetime
+) -> None:
+    """Checks the form of a query.
+
+    Raises:
+        RequestError: with every violation, each naming the field, the value and the remedy.
+    """
+    violations = [
+        *_action(query, vocabulary),
+        *_subject(query.subject, vocabulary),
+        *_resource(query, vocabulary),
+        *_context(query.context, vocabulary, at),
+        *_claims(query.claims, vocabulary, computed),
+    ]
+    if violations:
+        raise RequestError(violations)
+
+
+def _action(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
+    action = vocabulary.actions.get(query.action)
+    if action is None:
+        cure = suggest(query.action, vocabulary.actions) or "name an action of the vocabulary"
+        yield "action", f"unknown action: `{_shown(query.action)}`", cure
+        return
+    if "patient" in action.needs and not query.patient:
+        yield "resource.patient", f"missing, `{action.name}` needs it", "give the patient's INS"
+    if "document" in action.needs and query.document is None:
+        yield "resource.document", f"missing, `{action.name}` needs it", "give the document's label"
+    if "target" in action.needs and query.target is None:
+        cure = "give the professional or structure that the act aims at"
+        yield "resource.target", f"missing, `{action.name}` needs it", cure
+
+
+def _subject(subject: Subject, vocabulary: Vocabulary) -> Iterator[Violation]:
+    if not subject.kind:
+        yield "subject.kind", "missing", f"one of {_listed(vocabulary, 'subject.kind')}"
+    yield from _choice("subject.kind", subject.kind, vocabulary)
+    yield from _choice("subject.authentication", subject.authentication, vocabulary)
+    yield from _choice("subject.capacity", subject.capacity, vocabulary)
+    yield from _identifier("subject.id", subject.id, required=True)
+    yield from _identifier("subject.structure", subject.structure)
+    yield from _identifier("subject.profession", subject.profession)
+    yield from _identifier("subject.structure_kind", subject.structure_kind)
+    yield from _text("subject.name", subject.name)
+    yield from _text("subject.structure_name", subject.structure_name)
+    if subject.kind == "patient" and subject.id:
+        yield from _ins("subject.id", subject.id)
+
+
+def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
+    if query.patient:
+        yield from _ins("resource.patient", query.patient)
+    document = query.document
+    if document is not None:
+        yield from _identifier("resource.document.id", document.id, required=True)
+        yield from _identifier("resource.document.type", document.type, required=True)
+        yield from _identifier("resource.document.author_structure", document.author_structure)
+        yield from _identifier("resource.document.system", document.system)
+        yield from _choice(
+            "resource.status", document.status, vocabulary, "resource.document.status"
+        )
+        if not document.status:
+            cure = f"one of {_listed(vocabulary, 'resource.status')}"
+            yield "resource.document.status", "missing", cure
+        if len(document.authors) > MAX_AUTHORS:
+            found = f"{len(document.authors)} authors"
+            yield "resource.document.authors", found, f"at most {MAX_AUTHORS}"
+        for place, author in enumerate(document.authors):
+            yield from _identifier(f"resource.document.authors[{place}]", author, required=True)
+        for place, code in enumerate(document.visibility):
+            if code not in CONFIDENTIALITY:
+                name = f"resource.document.visibility[{place}]"
+                yield name, f"unknown code: `{_shown(code)}`", suggest(code, CONFIDENTIALITY)
+    target = query.target
+    if target is not None:
+        yield from _identifier("resource.target.id", target.id, required=True)
+        yield from _identifier("resource.target.profession", target.profession)
+        kinds = ("professional", "structure", "person")
+        if target.kind not in kinds:
+            cure = suggest(target.kind, kinds)
+            yield "resource.target.kind", f"unknown kind: `{_shown(target.kind)}`", cure
+
+
+def _context(context: Context, vocabulary: Vocabulary, at: datetime) -> Iterator[Violation]:
+    yield from _choice("context.mode", context.mode, vocabulary)
+    yield from _choice("context.closure", context.closure, vocabulary)
+    yield from _identifier("context.reason.code", context.reason_code)
+    yield from _text("context.reason.text", context.reason_text)
+    declared = context.declared_at
+    if declared is not None and declared > at + CLOCK_SKEW:
+        cure = "give the instant at which the emergency was declared, or none"
+        yield "context.declared_at", f"in the future: `{declared.isoformat()}`", cure
+
+
+def _claims(
+    claims: Mapping[str, str], vocabulary: Vocabulary, computed: Mapping[str, object]
+) -> Iterator[Violation]:
+    """Claims may only set facts of origin `caller` that nothing else sets."""
+    free = {f.name: f for f in vocabulary.facts if f.origin == "caller" and f.name not in computed}
+    free.pop("action.name", None)
+    for name, value in claims.items():
+        fact = free.get(name)
+        if fact is None:
+            known = "it is computed, not claimed" if name in vocabulary.index else ""
+            cure = known or suggest(name, free) or "declare it in vocabulary.yaml"
+            yield f"claims[{_shown(name)}]", f"unknown fact: `{_shown(name)}`", cure
+        elif fact.kind is Kind.IDENTIFIER:
+            yield from _identifier(f"claims[{name}]", value)
+        elif fact.kind is not Kind.CHOICE or value not in fact.values:
+            cure = suggest(value, fact.values)
+            yield f"claims[{name}]", f"unknown value: `{_shown(value)}`", cure
+
+
+def _choice(name: str, value: str, vocabulary: Vocabulary, path: str = "") -> Iterator[Violation]:
+    """A stated choice is one of the fact's values, and not the one that stands for ignorance."""
+    values = [v for v in vocabulary.fact(name).values if v not in (UNKNOWN_ACTION, "missing")]
+    if value and value not in values:
+        yield path or name, f"unknown value: `{_shown(value)}`", suggest(value, values)
+
+
+def _listed(vocabulary: Vocabulary, name: str) -> str:
+    return ", ".join(f"`{v}`" for v in vocabulary.fact(name).values if v != UNKNOWN_ACTION)
+
+
+def _identifier(path: str, value: str, *, required: bool = False) -> Iterator[Violation]:
+    if required and not value.strip():
+        yield path, "missing", "give the identifier"
+    if len(value) > MAX_ID:
+        yield path, f"{len(value)} characters", f"at most {MAX_ID}"
+    elif _UNPRINTABLE.search(value) or value != value.strip():
+        yield path, f"blank or unprintable characters: `{_shown(value)}`", "give it as issued"
+
+
+def _text(path: str, value: str) -> Iterator[Violation]:
+    if len(value) > MAX_TEXT:
+        yield path, f"{len(value)} characters", f"at most {MAX_TEXT}"
+    elif _UNPRINTABLE.search(value.replace("\n", " ").replace("\t", " ")):
+        yield path, "unprintable characters", "send plain text"
+
+
+def _ins(path: str, value: str) -> Iterator[Violation]:
+    """The failed rule is named, the number only hinted at: it may be a real one with a slip."""
+    try:
+        ins.verify(value)
+    except InsError as exc:
+        hinted = f"{value[:3]}\N{HORIZONTAL ELLIPSIS}{value[-2:]}"
+        wrong = f"not an INS: `{_shown(hinted)}`: {exc}"
+        yield path, wrong, "read it again from the card; it is never corrected"
+
+
+def _shown(value: str) -> str:
+    """A value as it may stand in a message: short and printable."""
+    most = 40
+    clean = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+    return clean if len(clean) <= most else clean[:most] + "\N{HORIZONTAL ELLIPSIS}"

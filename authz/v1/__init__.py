@@ -1,0 +1,1 @@
+"""Generated from `proto/authz/v1`: the contract of the decision point."""
