@@ -42,6 +42,14 @@ class UnavailableError(Error):
     """The decision could not be put on durable record, so there is none."""
 
 
+class UnrecordableError(Error):
+    """The record can be written, but not this request: a mistake of ours, so there is no decision."""
+
+
+class OverloadedError(Error):
+    """So many requests wait already that this one was not taken; nothing was decided."""
+
+
 class RegistryError(Error):
     """Base of what goes wrong around the state of patients."""
 

@@ -1,0 +1,214 @@
+"""Loads and saves the state of patients, and follows the change feed.
+
+The caller owns the connection and its transaction, and calls in this order for each batch:
+
+    head = store.catch_up(conn)                   # forgets what others changed since
+    states = store.get_many(conn, patients)
+    revision = store.save(conn, old, new, ...)    # for each change
+    conn.commit()                                 # on any exception: conn.rollback()
+    store.adopt(changed, revision)                # only now does the cache hold the new states
+
+What a batch saved and did not commit never enters the cache, so a rolled back batch leaves nothing
+to clean up. Errors of the database itself come through as SQLAlchemy's: they are the caller's, like
+the transaction.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from authz.errors import ConflictError, DatabaseError
+from authz.registry import rows, tables
+from authz.registry.state import PatientState
+
+_HEAD: Final = select(tables.head.c.revision, tables.head.c.bundle)
+_MOVE_HEAD: Final = (
+    update(tables.head)
+    .values(revision=tables.head.c.revision + 1)
+    .returning(tables.head.c.revision)
+)
+_CHANGED: Final = (
+    select(tables.changes.c.ins).where(tables.changes.c.revision > bindparam("known")).distinct()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where the registry stands: its revision, and the digest of the active bundle, if any."""
+
+    revision: int
+    bundle: str | None
+
+
+class Store:
+    """The registry's one reader and writer in a process.
+
+    * The cache holds committed states only, at most `patients_cached`, the least used leave first.
+    * A state from the cache is as new as the last `catch_up`.
+    * Not safe under threads: it belongs to the loop that batches.
+    """
+
+    def __init__(self, *, patients_cached: int = 50_000) -> None:
+        """Starts with an empty cache.
+
+        Args:
+            patients_cached: how many states are kept in memory, about 1 KiB each.
+        """
+        self._limit = patients_cached
+        self._cache: OrderedDict[str, PatientState] = OrderedDict()
+        self._revision = 0  # what the cache reflects
+        self._next = 0  # the revision as this batch has moved it
+        self._unsettled: set[str] = set()  # patients this batch saved: not to be cached yet
+
+    def catch_up(self, conn: Connection) -> Head:
+        """Forgets the patients that others changed; the first step of every transaction.
+
+        One query when nothing is new. When the database is behind the cache, after a restore or a
+        fail-over, the whole cache is forgotten.
+
+        Raises:
+            DatabaseError: the head is missing, so this is no registry.
+        """
+        row = conn.execute(_HEAD).one_or_none()
+        if row is None:
+            raise DatabaseError("registry head is missing: restore the database from a backup")
+        if row.revision < self._revision:
+            self.forget_all()
+        elif row.revision > self._revision and self._cache:
+            self.forget(conn.scalars(_CHANGED, {"known": self._revision}))
+        self._revision = self._next = row.revision
+        self._unsettled.clear()
+        return Head(revision=row.revision, bundle=row.bundle)
+
+    def get(self, conn: Connection, patient: str) -> PatientState:
+        """The state of one patient; `unknown` when there is no dossier."""
+        return self.get_many(conn, (patient,))[patient]
+
+    def get_many(self, conn: Connection, patients: Iterable[str]) -> dict[str, PatientState]:
+        """The states of all `patients`; those not in memory cost two queries together."""
+        found: dict[str, PatientState] = {}
+        missing: list[str] = []
+        for patient in dict.fromkeys(patients):
+            state = None if patient in self._unsettled else self._cache.get(patient)
+            if state is None:
+                missing.append(patient)
+            else:
+                self._cache.move_to_end(patient)
+                found[patient] = state
+        for state in rows.load(conn, missing):
+            found[state.patient] = state
+            if state.patient not in self._unsettled:
+                self._keep(state)
+        return found
+
+    def save(
+        self,
+        conn: Connection,
+        old: PatientState,
+        new: PatientState,
+        *,
+        action: str,
+        decision_id: str,
+        at: datetime,
+    ) -> int:
+        """Writes what differs between two states of a patient, and announces it in the feed.
+
+        A change that leaves everything as it was is announced too: it was decided.
+
+        Args:
+            conn: a connection in the transaction of the batch, after `catch_up`.
+            old: the state as it is stored, or as this batch saved it before.
+            new: the state to be stored.
+            action: the action that was decided, for the feed.
+            decision_id: the decision that permitted it.
+            at: the instant of the change.
+
+        Returns:
+            The revision of the change, one more than the last.
+
+        Raises:
+            ConflictError: another writer was faster; roll back and decide the batch again.
+        """
+        revision = self._move_head(conn)
+        self._unsettled.add(new.patient)
+        rows.write(conn, old, new, revision)
+        conn.execute(
+            insert(tables.changes).values(
+                revision=revision, ins=new.patient, action=action, decision_id=decision_id, at=at
+            )
+        )
+        return revision
+
+    def adopt(self, states: Iterable[PatientState], revision: int) -> None:
+        """Takes the states of a batch into the cache, once its transaction is committed.
+
+        Args:
+            states: the last state of each patient that the batch saved.
+            revision: what the last `save` or `activate` of the batch answered.
+        """
+        self._unsettled.clear()
+        self._revision = self._next = revision
+        for state in states:
+            self._keep(state)
+
+    def forget(self, patients: Iterable[str]) -> None:
+        """Drops patients from memory; they are loaded when next asked for."""
+        for patient in patients:
+            self._cache.pop(patient, None)
+
+    def forget_all(self) -> None:
+        """Drops all patients from memory."""
+        self._cache.clear()
+
+    def activate(self, conn: Connection, digest: str, content: bytes, *, at: datetime) -> int:
+        """Makes a bundle the active one, and keeps its content for ever.
+
+        Nothing changes when it is active already.
+
+        Args:
+            conn: a connection in the transaction of the batch, after `catch_up`.
+            digest: the bundle's digest.
+            content: the bundle, enough to decide again what was decided under it.
+            at: the instant of the activation.
+
+        Returns:
+            The revision at which the bundle is active.
+
+        Raises:
+            ConflictError: another writer was faster; roll back and try again.
+        """
+        head = conn.execute(_HEAD).one()
+        if head.bundle == digest:
+            return self._next
+        bundles = tables.bundles
+        again = update(bundles).where(bundles.c.digest == digest).values(activated_at=at)
+        if conn.execute(again).rowcount == 0:
+            new = {"digest": digest, "content": content, "activated_at": at}
+            conn.execute(insert(bundles).values(new))
+        return self._move_head(conn, bundle=digest)
+
+    def bundle(self, conn: Connection, digest: str) -> bytes | None:
+        """The content of a bundle that is or was active; None when it never was."""
+        wanted = tables.bundles.c.digest == digest
+        return conn.scalar(select(tables.bundles.c.content).where(wanted))
+
+    def _move_head(self, conn: Connection, **values: str) -> int:
+        statement = _MOVE_HEAD.values(values) if values else _MOVE_HEAD
+        revision: int = conn.execute(statement).scalar_one()
+        if revision != self._next + 1:
+            raise ConflictError(
+                f"registry is at revision `{revision - 1}`, not `{self._next}`:"
+                " catch up and decide again"
+            )
+        self._next = revision
+        return revision
+
+    def _keep(self, state: PatientState) -> None:
+        self._cache[state.patient] = state
+        self._cache.move_to_end(state.patient)
+        while len(self._cache) > self._limit:
+            self._cache.popitem(last=False)

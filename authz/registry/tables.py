@@ -1,0 +1,188 @@
+"""The tables of the registry, for SQLite and PostgreSQL. Only `store` writes to them.
+
+Instants are RFC 3339 text in UTC with microseconds, dates ISO text: both sort as they read, in
+either database. `metadata` is what migrations are compared with.
+"""
+
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
+
+from audit.entry import rfc3339
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, as text in UTC; one without time zone is refused."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Writes RFC 3339."""
+        return None if value is None else rfc3339(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Reads RFC 3339."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class Day(TypeDecorator[date]):
+    """A date without time, as ISO text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: date | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Writes YYYY-MM-DD."""
+        return None if value is None else value.isoformat()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> date | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Reads YYYY-MM-DD."""
+        return None if value is None else date.fromisoformat(value)
+
+
+class Flag(TypeDecorator[bool]):
+    """Yes or no; SQLite's strict tables know it as 1 or 0."""
+
+    impl = Boolean
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The type of the column."""
+        return Integer() if dialect.name == "sqlite" else Boolean()
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> bool | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+        """Reads a boolean."""
+        return None if value is None else bool(value)
+
+
+metadata: Final = MetaData()
+
+# SQLite checks types in strict tables only, and these know no other name for a 64-bit integer.
+_Revision: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+patients: Final = Table(
+    "patients",
+    metadata,
+    Column("ins", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("birth_date", Day),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Column("closure_reason", Text, nullable=False),
+    Column("closure_text", Text, nullable=False),
+    Column("consent_samu", Flag, nullable=False),
+    Column("consent_break_glass", Flag, nullable=False),
+    Column("consent_masked", Flag, nullable=False),
+    Column("consent_feeding", Flag, nullable=False),
+    Column("revision", _Revision, nullable=False),
+    CheckConstraint("status IN ('open', 'closed', 'destroyed')", name="patients_status"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""One row a dossier that exists or existed; `revision` is that of its last change."""
+
+
+def _ins() -> Column[str]:
+    return Column("ins", Text, ForeignKey("patients.ins"), primary_key=True)
+
+
+authorisations: Final = Table(
+    "authorisations",
+    metadata,
+    _ins(),
+    Column("grantee", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("granted_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("authorisations_grantee", "grantee", "kind"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Who may consult; the index answers "the dossiers I am authorised on"."""
+
+treating_doctors: Final = Table(
+    "treating_doctors",
+    metadata,
+    _ins(),
+    Column("professional", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+blocks: Final = Table(
+    "blocks",
+    metadata,
+    _ins(),
+    Column("grantee", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("since", Instant, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+representatives: Final = Table(
+    "representatives",
+    metadata,
+    _ins(),
+    Column("representative", Text, primary_key=True),
+    Column("relation", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+changes: Final = Table(
+    "changes",
+    metadata,
+    Column("revision", _Revision, primary_key=True, autoincrement=False),
+    Column("ins", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    sqlite_strict=True,
+)
+"""The change feed: which patient a revision touched, and the decision that permitted it."""
+
+bundles: Final = Table(
+    "bundles",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("activated_at", Instant, nullable=False),
+    # Last, so that SQLite finds the other columns without reading the pages of the content.
+    Column("content", LargeBinary, nullable=False),
+    sqlite_strict=True,
+)
+"""Every policy bundle that was ever active: a log entry names one, and must find it."""
+
+head: Final = Table(
+    "head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", _Revision, nullable=False),
+    Column("bundle", Text, ForeignKey("bundles.digest")),
+    CheckConstraint("id = 1", name="head_is_one_row"),
+    sqlite_strict=True,
+)
+"""One row: the revision of registry *and* active bundle, so that one look tells what is new.
+
+INVARIANT: whoever changes either moves this row in the same transaction, so the order of the
+numbers is the order of the commits.
+"""
