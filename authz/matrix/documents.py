@@ -119,7 +119,7 @@ def _faults(row: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         yield "label_fr", "no label", "name the type in French"
     if row["deposit"] not in {"yes", "no"}:
         yield "deposit", f"neither yes nor no: `{row['deposit']}`", "write `yes` or `no`"
-    elif row["deposit"] == "yes" and (row["space"] == HIDDEN or not row["class"]):
-        yield "deposit", "a type that is hidden or has no class is not deposited", "write `no`"
+    elif row["deposit"] == "yes" and not row["class"]:
+        yield "deposit", "a type without a class is not deposited", "write `no`"
     elif (row["deposit"] == "no") != bool(row["note"]):
         yield "note", "a note goes with `no`, and only with it", "say why nobody may deposit it"

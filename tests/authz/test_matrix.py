@@ -95,6 +95,8 @@ REFUSED = {
 }
 
 # How many types of each space a profession reads, and deposits.
+SIGNATURE = "E1762"
+
 COUNTS = {
     "10": ("13 27 35 4 4 8 9 5", "11 23 34 3 3 7 8 0"),
     "21": ("12 26 33 4 4 7 6 4", "0 7 2 0 2 3 0 0"),
@@ -162,14 +164,22 @@ class TestMatrix:
         assert expected == actual
 
     def test_deposit_is_closed(self):
-        """Eight types may be deposited by nobody: seven hidden ones, and one without a class."""
+        """Seven types may be deposited by nobody: six hidden ones, and one without a class."""
         hidden = {code for code, document_type in TYPES.items() if document_type.space == "hidden"}
-        expected = hidden | {"101881-1"}
+        expected = (hidden - {SIGNATURE}) | {"101881-1"}
 
         closed = {code for code, document_type in TYPES.items() if not document_type.deposit}
 
         assert len(hidden) == 7
         assert expected == closed
+
+    def test_who_deposits_signs(self):
+        """Who may deposit anything of their own profession may deposit the signature with it."""
+        depositing = {role for role in ROLES if permitted(role, "deposit") - {SIGNATURE}}
+
+        signing = {role for role in ROLES if SIGNATURE in permitted(role, "deposit")}
+
+        assert depositing - {"patient", "representative"} == signing
 
     def test_closed_types_are_unlisted(self):
         """What nobody may deposit nobody may read either: no line speaks for it."""
@@ -252,8 +262,8 @@ class TestMatrix:
 
     @pytest.mark.parametrize("role", [*PROFESSIONS, *SOCIAL, "patient", "representative"])
     def test_nobody_deposits_what_they_may_not_read(self, role):
-        """Who reads at all deposits only what they may read."""
-        assert set() == permitted(role, "deposit") - permitted(role, "read")
+        """Who reads at all deposits only what they may read, and the signature that goes with it."""
+        assert permitted(role, "deposit") - permitted(role, "read") <= {SIGNATURE}
 
     @pytest.mark.parametrize("role", [r for r in ROLES if r not in {"patient", "representative"}])
     def test_the_patient_s_words(self, role):

@@ -298,8 +298,7 @@ class TestTypes:
             ("A,1.2,10,3,Label,oui,", "2:18: A: neither yes nor no: `oui`"),
             ("A,1.2,10,3,Label,no,", "2:21: A: a note goes with `no`"),
             ("A,1.2,10,3,Label,yes,why", "2:22: A: a note goes with `no`"),
-            ("A,1.2,,3,Label,yes,", "2:16: A: a type that is hidden or has no class"),
-            ("A,1.2,10,hidden,Label,yes,", "2:23: A: a type that is hidden or has no class"),
+            ("A,1.2,,3,Label,yes,", "2:16: A: a type without a class is not deposited"),
             ("A,1.2,10,3,La\u202ebel,yes,", "2:14: line: holds an unseen character: `U+202E`"),
         ],
     )
