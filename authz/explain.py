@@ -7,10 +7,12 @@ again: it is true, or it is not given.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 from authz.bundle import Bundle
 from authz.model import (
+    ACTION,
     Box,
     Effect,
     Fact,
@@ -71,14 +73,16 @@ class Explanation:
 
 
 def explain(bundle: Bundle, vector: Vector, *, language: str) -> Explanation:
-    """Explains the verdict of `bundle` on `vector` in French (`fr`) or English (`en`)."""
+    """Explains the verdict of `bundle` on `vector` in French (`fr`) or English (`en`).
+
+    Where deciding failed, the verdict names the error, and there is no more to say.
+    """
     verdict = bundle.decide(vector)
+    if verdict.error:
+        return Explanation(verdict=verdict, deciding=(), nearest=None, remedies=())
     words = _Words(bundle.vocabulary, language)
     rules = [rule for uid in verdict.rules if (rule := bundle.rule(uid)) is not None]
-    deciding = tuple(
-        _finding(rule, _nearest_box(rule, vector, bundle.vocabulary), vector, words)
-        for rule in rules
-    )
+    deciding = tuple(_finding(rule, _standing_box(rule, vector), vector, words) for rule in rules)
     if verdict.effect is Effect.ALLOW:
         return Explanation(verdict=verdict, deciding=deciding, nearest=None, remedies=())
     nearest = _nearest(bundle, vector)
@@ -130,13 +134,12 @@ class _Search:
         yield from self._break_denies(box, changes)
 
     def least(self, changes: Changes) -> Changes:
-        """Leaves out every change that is not needed."""
-        needed = dict(changes)
-        for place in sorted(changes):
-            fewer = {p: v for p, v in needed.items() if p != place}
-            if self._verdict(fewer).effect is Effect.ALLOW:
-                needed = fewer
-        return needed
+        """The fewest of the changes that are enough."""
+        for size in range(1, len(changes)):
+            for some in combinations(sorted(changes.items()), size):
+                if self._verdict(dict(some)).effect is Effect.ALLOW:
+                    return dict(some)
+        return changes
 
     def _break_denies(self, allow: Box, changes: dict[int, int]) -> Iterator[Changes]:
         self._tries += 1
@@ -165,17 +168,14 @@ class _Search:
                 yield from self._break_denies(allow, {**changes, literal.fact: value})
 
     def _choose(self, literal: Literal, *, wanted: bool, within: Box = frozenset()) -> int | None:
-        """A value that makes a literal (un)true; of a changeable fact, and rather not its default."""
+        """A value that someone could bring about and that makes a literal (un)true."""
         if not isinstance(literal, In):
             return None
         fact = self._facts[literal.fact]
-        if not fact.changeable:
-            return None
-        values = [v for v in range(len(fact.values)) if (v in literal.allowed) is wanted]
+        values = [v for v in fact.changeable if (v in literal.allowed) is wanted]
         for other in within:
             if isinstance(other, In) and other.fact == literal.fact:
                 values = [v for v in values if v in other.allowed]
-        values.sort(key=lambda v: (fact.values[v] in ("unknown", "destroyed"), v == fact.default))
         return values[0] if values else None
 
     def _changed(self, changes: Changes) -> Vector:
@@ -187,32 +187,36 @@ class _Search:
 
 def _nearest(bundle: Bundle, vector: Vector) -> tuple[Rule, Box] | None:
     """The allow rule, of those for the action, with the fewest conditions missing."""
-    action = bundle.vocabulary.index["action.name"]
-    best: tuple[int, int, str] | None = None
-    found: tuple[Rule, Box] | None = None
-    for rule in bundle.rules:
-        if rule.effect is not Effect.ALLOW:
-            continue
-        box = _nearest_box(rule, vector, bundle.vocabulary)
-        if not all(holds(li, vector) for li in box if action in facts_of(li)):
-            continue
-        rank = (_distance(box, vector, bundle.vocabulary), -rule.priority, rule.uid)
-        if best is None or rank < best:
-            best, found = rank, (rule, box)
-    return found
+    action = bundle.vocabulary.index[ACTION]
+    near = [
+        (rule, box)
+        for rule in bundle.rules
+        if rule.effect is Effect.ALLOW
+        for box in rule.boxes
+        if all(holds(literal, vector) for literal in box if action in facts_of(literal))
+    ]
+
+    def rank(one: tuple[Rule, Box]) -> tuple[int, int, str, list[str]]:
+        rule, box = one
+        far = _distance(box, vector, bundle.vocabulary)
+        return far, -rule.priority, rule.uid, sorted(map(repr, box))
+
+    return min(near, key=rank, default=None)
 
 
-def _nearest_box(rule: Rule, vector: Vector, vocabulary: Vocabulary) -> Box:
-    return min(
-        rule.boxes,
-        key=lambda box: (_distance(box, vector, vocabulary), repr(sorted(map(repr, box)))),
-    )
+def _standing_box(rule: Rule, vector: Vector) -> Box:
+    """The box by which a rule applies."""
+    return next(box for box in rule.boxes if all(holds(literal, vector) for literal in box))
 
 
 def _distance(box: Box, vector: Vector, vocabulary: Vocabulary) -> int:
     """How far a box is from holding: its false conditions, those that nobody can change counting more."""
     false = [li for li in box if not holds(li, vector)]
-    fixed = [li for li in false if not any(vocabulary.facts[p].changeable for p in facts_of(li))]
+    fixed = [
+        li
+        for li in false
+        if not (isinstance(li, In) and li.allowed & set(vocabulary.facts[li.fact].changeable))
+    ]
     return len(false) + _FIXED * len(fixed)
 
 

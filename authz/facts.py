@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from authz.bundle import Bundle, Computed
 from authz.matrix import Act
@@ -112,6 +113,7 @@ PARAMETERS: Final = {
     "centre15.requires": "list",
     "emergency.max_duration": "duration",
     "minor.majority_age": "integer",
+    "minor.zone": "choice",
     "mt.requires_valid": "boolean",
 }
 """The parameters that facts are computed with, and their types; the bundle must have them."""
@@ -146,6 +148,7 @@ class FactComputer:
             structure_authorisation=self._duration("authorisation.structure.duration"),
         )
         self._emergency = self._duration("emergency.max_duration")
+        self._zone = ZoneInfo(str(self._values["minor.zone"]))
 
     def compute(self, query: Query, state: PatientState, at: datetime) -> Facts:
         """The facts of `query` in the state of its patient at the instant `at`."""
@@ -154,7 +157,7 @@ class FactComputer:
         words |= self._subject(query.subject, state, at, remarks)
         words |= self._patient(query, state, at)
         words |= self._document(query, remarks)
-        words |= self._target(query, state, at)
+        words |= self._target(query, state, at, remarks)
         words |= self._context(query, at, remarks)
         words |= _change(query, state)
         words |= query.claims
@@ -177,7 +180,7 @@ class FactComputer:
             "subject.kind": subject.kind,
             "subject.id": subject.id,
             "subject.structure": subject.structure,
-            "subject.profession": self._profession("subject", subject.profession, remarks),
+            "subject.profession": self._listed("subject.profession", subject.profession, remarks),
             "subject.authentication": subject.authentication or "unknown",
             "subject.capacity": capacity or "unknown",
             "subject.regulator": _flag(self._regulator(subject)),
@@ -188,12 +191,14 @@ class FactComputer:
             ),
         }
 
-    def _profession(self, who: str, profession: str, remarks: list[str]) -> str:
-        _, codes = self._codes["subject.profession"]
+    def _listed(self, fact: str, profession: str, remarks: list[str]) -> str:
+        """The profession, if it is one of the fact's values."""
+        _, codes = self._codes[fact]
         if codes is not None and profession in codes:
             return profession
         if profession:
-            remarks.append(f"{who}.profession: `{profession}` is not listed; give a TRE_G15 code")
+            field = fact.replace("_", ".")
+            remarks.append(f"{field}: `{profession}` is not listed; give a TRE_G15 code")
         return "unlisted"
 
     def _regulator(self, subject: Subject) -> bool:
@@ -207,14 +212,12 @@ class FactComputer:
         return isinstance(required, tuple) and bool(required) and all(proofs[p] for p in required)
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
-        age = self._values["minor.majority_age"]
+        age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
         consents = state.consents
         return {
             "resource.patient": query.patient,
             "resource.dossier": state.status,
-            "resource.minor": _flag(
-                state.is_minor(at.date(), age) if isinstance(age, int) else False
-            ),
+            "resource.minor": _flag(state.is_minor(today, age) if isinstance(age, int) else False),
             "resource.samu_access": _permitted(consents.samu),
             "resource.break_glass_access": _permitted(consents.break_glass),
             "resource.masked_in_emergency": _permitted(consents.masked_in_emergency),
@@ -241,7 +244,7 @@ class FactComputer:
             **_visibility(document),
         }
 
-    def _target(self, query: Query, state: PatientState, at: datetime) -> Words:
+    def _target(self, query: Query, state: PatientState, at: datetime, remarks: list[str]) -> Words:
         target = query.target
         if target is None:
             return {}
@@ -249,8 +252,8 @@ class FactComputer:
         structure = target.id if target.kind == "structure" else None
         return {
             "resource.target": target.id,
-            "resource.target_profession": self._profession(
-                "resource.target", target.profession, []
+            "resource.target_profession": self._listed(
+                "resource.target_profession", target.profession, remarks
             ),
             "resource.target_authorisation": state.authorisation_of(person, structure, at),
             "resource.target_treating_doctor": _flag(state.is_treating_doctor(person)),

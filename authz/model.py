@@ -62,8 +62,9 @@ class Fact:
     """A thing that policy may know about a request.
 
     * `default` stands in when nothing is known; it is always the restrictive value.
-    * `changeable` says that someone could make the fact other than it is, so that "what would have made
-      it yes" may name it. A profession is not changeable, an authorisation is.
+    * `changeable` holds the values (places in the list) that someone could bring about, the likeliest
+      first; only they are named in "what would have made it yes". An authorisation can become valid,
+      a profession can become nothing else.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Fact:
     values: tuple[str, ...]
     default: FactValue
     origin: str
-    changeable: bool
+    changeable: tuple[int, ...]
     wording: Wording
     value_wordings: Mapping[str, Wording]
     source: str
