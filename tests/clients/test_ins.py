@@ -13,7 +13,7 @@ TRAITS = ["--first-name", "JEAN", "--birth", "500801", "--nir", "1500815051040"]
 @pytest.fixture
 def run():
     """Runs `dmp ins` with these arguments."""
-    runner = CliRunner(env={"NO_COLOR": "1", "TERMINAL_WIDTH": "200"})
+    runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200"})
     return lambda *arguments: runner.invoke(app, arguments)
 
 

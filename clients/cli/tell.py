@@ -1,0 +1,314 @@
+"""Tells the story of `dmp demo` as it is played: to people on a screen, or to programs line by line."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from authz.v1 import authz_pb2 as pb
+from clients.cli import show
+from clients.cli.show import EFFECTS, Language, Said
+from clients.cli.story import OBLIGATIONS, Line, Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a line of the story."""
+
+    line: Line
+    decision: pb.Decision
+    explained: pb.ExplainResponse | None = None
+
+    @property
+    def effect(self) -> str:
+        """ALLOW or DENY."""
+        return EFFECTS.get(self.decision.effect, "?")
+
+    @property
+    def as_told(self) -> bool:
+        """Whether it is what the story says."""
+        return (self.effect, self.decision.reason_code) == (self.line.then, self.line.because)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What the log holds at the end.
+
+    Attributes:
+        entries: the last entries, oldest first.
+        count: of all entries.
+        damage: what is wrong with the log; "" when it is verified.
+        missing: how many decisions of the story are not in it.
+        hash: the last link of the chain, hexadecimal.
+    """
+
+    entries: Sequence[Mapping[str, Any]]
+    count: int
+    damage: str
+    missing: int
+    hash: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the log is whole."""
+        return not self.damage and not self.missing
+
+
+class Voice(Protocol):
+    """How the story is told."""
+
+    def opening(self, address: str, bundle: pb.Bundle) -> None:
+        """Says what answers."""
+
+    def scene(self, number: int, scene: Scene) -> None:
+        """Begins a scene."""
+
+    def line(self, outcome: Outcome) -> None:
+        """Tells one line."""
+
+    def table(self, outcomes: Sequence[Outcome]) -> None:
+        """Tells lines that were asked together."""
+
+    def ending(self, outcomes: Sequence[Outcome], ending: Ending) -> None:
+        """Sums up, and shows the log."""
+
+    def onward(self, commands: Sequence[tuple[str, Said]], lead: Said) -> None:
+        """Says what to try next."""
+
+
+class Lines:
+    """One JSON object a line: each decision, then the end."""
+
+    def __init__(self) -> None:
+        self._scene = 0
+
+    def opening(self, address: str, bundle: pb.Bundle) -> None:
+        """The address and the policies."""
+        _print({"address": address, "bundle": bundle.digest, "rules": bundle.rules})
+
+    def scene(self, number: int, scene: Scene) -> None:  # noqa: ARG002 - the number is enough
+        """Nothing by itself: its number is in each line."""
+        self._scene = number
+
+    def line(self, outcome: Outcome) -> None:
+        """One decision, with what the story wanted."""
+        line = outcome.line
+        _print(
+            {
+                "scene": self._scene,
+                "who": line.who.subject.name,
+                "does": line.does._asdict(),
+                "wanted": {"effect": line.then.lower(), "reason_code": line.because},
+                "as_told": outcome.as_told,
+                "decision": show.as_data(outcome.decision),
+            }
+        )
+
+    def table(self, outcomes: Sequence[Outcome]) -> None:
+        """A line each."""
+        for outcome in outcomes:
+            self.line(outcome)
+
+    def ending(self, outcomes: Sequence[Outcome], ending: Ending) -> None:
+        """The log in figures."""
+        _print(
+            {
+                "decisions": len(outcomes),
+                "not_as_told": sum(not outcome.as_told for outcome in outcomes),
+                "log": {
+                    "entries": ending.count,
+                    "missing": ending.missing,
+                    "verified": not ending.damage,
+                    "damage": ending.damage,
+                    "hash": ending.hash,
+                },
+            }
+        )
+
+    def onward(self, commands: Sequence[tuple[str, Said]], lead: Said) -> None:
+        """Nothing: programs know."""
+
+
+_INDENT: Final = (0, 0, 0, 2)
+_WIDE: Final = 90  # columns that the log needs to show times, too
+
+_SUBTITLE: Final = Said(
+    "Les diapositives de 2011, jouées devant un vrai service : chaque réponse est une décision"
+    " déjà consignée.",
+    "The slides of 2011, played to a real service: each answer is a decision already on record.",
+)
+_SERVED: Final = Said(
+    "{rules} règles, empreinte {digest}, sur {address}",
+    "{rules} rules, digest {digest}, at {address}",
+)
+_WANTED: Final = Said("l'histoire voulait", "the story wanted")
+_LOG: Final = Said("Le journal", "The log")
+_EARLIER: Final = Said("… {n} entrées avant celles-ci", "… {n} entries before these")
+_TIME: Final = Said("heure", "time")
+_WHO: Final = Said("qui", "who")
+_WHAT: Final = Said("quoi", "what")
+_EFFECT: Final = Said("effet", "effect")
+_REASON: Final = Said("motif", "reason")
+_AS_TOLD: Final = Said(
+    "{n} décisions, {yes} oui et {no} non, toutes comme l'histoire le veut.",
+    "{n} decisions, {yes} yes and {no} no, all as the story says.",
+)
+_NOT_AS_TOLD: Final = Said(
+    "{wrong} des {n} décisions ne sont pas ce que l'histoire veut.",
+    "{wrong} of {n} decisions are not those of the story.",
+)
+_VERIFIED: Final = Said(
+    "{count} entrées, aucune décision n'y manque ; chaîne vérifiée, dernier maillon {hash}.",
+    "{count} entries, no decision is missing; chain verified, last link {hash}.",
+)
+_MISSING: Final = Said(
+    "{missing} décisions manquent au journal.", "{missing} decisions are not in the log."
+)
+_ONWARD: Final = Said("Pour continuer", "How to go on")
+
+
+class Screen:
+    """A tour that people read."""
+
+    def __init__(self, console: Console, language: Language) -> None:
+        self._console = console
+        self._language = language
+
+    def opening(self, address: str, bundle: pb.Bundle) -> None:
+        """A headline, and what answers."""
+        served = self._say(_SERVED).format(
+            rules=bundle.rules, digest=bundle.digest[:12], address=address
+        )
+        self._console.print()
+        self._console.print(Text("dmp demo", style="bold"))
+        self._console.print(Text(self._say(_SUBTITLE)))
+        self._console.print(Text(served, style="dim"))
+
+    def scene(self, number: int, scene: Scene) -> None:
+        """A title, what to look at, and what to know before."""
+        self._title(f"{number}. {self._say(scene.title)}")
+        self._console.print(Text(self._say(scene.lead), style="italic"))
+        if scene.rows:
+            rows = [(self._say(name), self._say(value)) for name, value in scene.rows]
+            self._console.print()
+            self._console.print(Padding(show.listed(rows), _INDENT))
+        if scene.lines:
+            self._console.print()
+
+    def line(self, outcome: Outcome) -> None:
+        """Who does what; the decision; why; and what must be done then."""
+        line, decision = outcome.line, outcome.decision
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        does = Text.assemble((self._say(line.who.called), "bold"), " ", self._say(line.does))
+        grid.add_row(show.badge(outcome.effect), does)
+        why = Text.assemble((decision.reason_code, "cyan"), "  ")
+        why.append(show.told(decision, self._language))
+        grid.add_row("", why)
+        if decision.obligations:
+            grid.add_row("", Text("→ " + self._obligations(decision), style="dim"))
+        if not outcome.as_told:
+            grid.add_row("", self._wanted(outcome))
+        self._console.print(Padding(grid, _INDENT))
+        if outcome.explained is not None:
+            reasons = show.reasons(outcome.explained, self._language)
+            self._console.print(Padding(reasons, (1, 0, 0, 9)))
+
+    def table(self, outcomes: Sequence[Outcome]) -> None:
+        """Who, the decision, and why, in columns."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(overflow="fold")
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column(overflow="fold")
+        for outcome in outcomes:
+            why = Text(show.told(outcome.decision, self._language))
+            if not outcome.as_told:
+                why = Text("\n").join([why, self._wanted(outcome)])
+            who = Text(self._say(outcome.line.does), style="bold")
+            table.add_row(who, show.badge(outcome.effect), outcome.decision.reason_code, why)
+        self._console.print(Padding(table, _INDENT))
+
+    def ending(self, outcomes: Sequence[Outcome], ending: Ending) -> None:
+        """The last entries, and whether all went as told and all is there."""
+        self._title(self._say(_LOG))
+        before = ending.count - len(ending.entries)
+        if before > 0:
+            self._console.print(Text(self._say(_EARLIER).format(n=before), style="dim"))
+        self._console.print(self._entries(ending))
+        self._console.print()
+        n, wrong = len(outcomes), sum(not outcome.as_told for outcome in outcomes)
+        yes = sum(outcome.effect == "ALLOW" for outcome in outcomes)
+        summed = _NOT_AS_TOLD if wrong else _AS_TOLD
+        text = self._say(summed).format(n=n, yes=yes, no=n - yes, wrong=wrong)
+        self._verdict(text, good=not wrong)
+        if ending.holds:
+            text = self._say(_VERIFIED).format(count=ending.count, hash=ending.hash[:12])
+        else:
+            text = ending.damage or self._say(_MISSING).format(missing=ending.missing)
+        self._verdict(text, good=ending.holds)
+
+    def onward(self, commands: Sequence[tuple[str, Said]], lead: Said) -> None:
+        """Commands to copy, and what each is for."""
+        self._title(self._say(_ONWARD))
+        self._console.print(Text(self._say(lead)))
+        for command, why in commands:
+            self._console.print()
+            if self._say(why):
+                self._console.print(Text(f"  # {self._say(why)}", style="dim"))
+            self._console.print(Text(f"  {command}", style="bold"), soft_wrap=True)
+        self._console.print()
+
+    def _entries(self, ending: Ending) -> Table:
+        timed = self._console.width >= _WIDE
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("#", style="dim", no_wrap=True)
+        if timed:
+            table.add_column(self._say(_TIME), style="dim", no_wrap=True)
+        table.add_column(self._say(_WHO), overflow="fold")
+        table.add_column(self._say(_WHAT), overflow="fold")
+        table.add_column(self._say(_EFFECT), no_wrap=True)
+        table.add_column(self._say(_REASON), style="cyan", overflow="fold")
+        for entry in ending.entries:
+            subject, mode = entry.get("subject", {}), entry.get("mode", "")
+            what = str(entry.get("action", ""))
+            cells = (
+                Text(str(entry.get("index", ""))),
+                Text(str(entry.get("at", ""))[11:19]),
+                Text(str(subject.get("name") or subject.get("id", ""))),
+                Text(what if mode in ("", "normal") else f"{what}, {mode}"),
+                show.badge(str(entry.get("effect", "")).upper()),
+                Text(str(entry.get("reason_code", ""))),
+            )
+            table.add_row(*(cells if timed else cells[:1] + cells[2:]))
+        return table
+
+    def _verdict(self, text: str, *, good: bool) -> None:
+        mark, style = ("✓", "green") if good else ("✗", "bold red")
+        self._console.print(show.hanging(mark, text, style=style))
+
+    def _wanted(self, outcome: Outcome) -> Text:
+        wanted = f"{outcome.line.then} {outcome.line.because}"
+        return Text(f"✗ {self._say(_WANTED)} {wanted}", style="bold yellow")
+
+    def _obligations(self, decision: pb.Decision) -> str:
+        said = (OBLIGATIONS.get(name, Said(name, name)) for name in decision.obligations)
+        return ", ".join(map(self._say, said))
+
+    def _title(self, text: str) -> None:
+        self._console.print()
+        self._console.print(Rule(Text(text, style="bold"), align="left", style="dim"))
+
+    def _say(self, said: Said) -> str:
+        return said.text(self._language)
+
+
+def _print(data: Mapping[str, Any]) -> None:
+    print(json.dumps(data, ensure_ascii=False), flush=True)
