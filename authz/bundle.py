@@ -105,7 +105,7 @@ def build(files: Mapping[str, bytes], product: Product) -> Bundle:
     """Builds a bundle from the bytes of its files.
 
     Args:
-        files: contents by path, as `read_folder` gives them.
+        files: contents by path, as `read_folder` gives them; those that are no part of a bundle are left out.
         product: what the bundle has to fit.
 
     Raises:
@@ -116,6 +116,8 @@ def build(files: Mapping[str, bytes], product: Product) -> Bundle:
     trees: dict[str, Node] = {}
     texts: dict[str, str] = {}
     for name, data in files.items():
+        if name not in REQUIRED and not name.startswith("rules/"):
+            continue  # scenarios and properties check a bundle, they are no part of it
         if name.endswith(".yaml"):
             node, found = parse(data, path=name)
             mistakes.found += found
@@ -140,6 +142,9 @@ def restore(content: bytes, product: Product) -> Bundle:
         texts = {name: "\n".join(lines) for name, lines in documents["tables"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise BundleError([_whole("stored bundle", f"damaged: {exc}")]) from exc
+    missing = [name for name in REQUIRED if name not in trees and name not in texts]
+    if missing:
+        raise BundleError(_whole(name, "missing from the stored bundle") for name in missing)
     bundle = _assemble(trees, texts, Mistakes(), product)
     if bundle.content != content:
         raise BundleError([_whole("stored bundle", "is not canonical")])
@@ -175,7 +180,7 @@ def _assemble(
         parameters = read_parameters(trees[PARAMETERS], mistakes)
         for name, kind in product.parameters.items():
             if name not in parameters or parameters[name].type != kind:
-                message = f"missing parameter: `{name}`, a {kind}"
+                message = f"missing parameter: `{name}` ({kind})"
                 mistakes.at(trees[PARAMETERS], "parameters", message, "facts are computed with it")
     reader = RuleReader(vocabulary, parameters, mistakes)
     for name in sorted(trees):
@@ -213,7 +218,7 @@ def _check_computed(
             continue
         fact = vocabulary.fact(name)
         if fact.kind is not kind:
-            mistakes.at(root, f"fact {name}", f"is a {kind}, not a {fact.kind}")
+            mistakes.at(root, f"fact {name}", f"is computed as {kind}, declared as {fact.kind}")
         for value in sorted(values - set(fact.values)):
             mistakes.at(root, f"fact {name}", f"missing value: `{value}`", "it may be computed")
     for fact in vocabulary.facts[1:]:

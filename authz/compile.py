@@ -5,6 +5,9 @@ Box number *i* owns bit *i* of an integer, a *mask* of boxes. A table for each f
 to the boxes that the value leaves standing; what stands after all tables have spoken is what applies.
 So the time of a decision grows with the number of facts, hardly with the number of rules.
 
+A value that is none of its fact's list, or of another type, raises as soon as a rule for the action looks
+at the fact; what raises is a deny that says so.
+
 The same mask always gives the same verdict, hence verdicts are kept by mask. This is no cache of
 decisions: it remembers what a combination of rules means, never who asked.
 """
@@ -44,10 +47,13 @@ def compile_rules(vocabulary: Vocabulary, rules: Sequence[Rule]) -> Decide:
             rest = frozenset(li for li in box if not (isinstance(li, In) and li.fact == place))
             for action in every_action.intersection(*named):
                 indexed[action].append((rule, rest))
-    by_action = [_compile_action(vocabulary, indexed[action]) for action in sorted(every_action)]
+    by_action = {action: _compile_action(vocabulary, indexed[action]) for action in every_action}
+    width = len(vocabulary.facts)
 
     def decide(vector: Vector) -> Verdict:
         try:
+            if len(vector) != width:
+                raise ValueError(f"{len(vector)} facts, where the vocabulary has {width}")  # noqa: TRY301 - as any other
             return by_action[vector[place]](vector)  # type: ignore[index]  # an action is an int
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the answer is a named deny
             return failed(exc)
@@ -72,8 +78,12 @@ def _compile_action(vocabulary: Vocabulary, standing: Sequence[Standing]) -> Dec
             else:
                 tests[_question(literal)][not literal.wanted] &= others
 
-    names: dict[str, object] = {f"T{fact}": tuple(table) for fact, table in tables.items()}
+    # Tables are dicts: in a tuple, a negative place would find a value.
+    names: dict[str, object] = {f"T{fact}": dict(enumerate(t)) for fact, t in tables.items()}
     terms = [f"T{fact}[f[{fact}]]" for fact in sorted(tables)]
+    for fact in sorted({li.fact for _, box in standing for li in box if isinstance(li, Has)}):
+        names[f"R{fact}"] = {0: everything}
+        terms.append(f"R{fact}[f[{fact}] >> {len(vocabulary.facts[fact].values)}]")
     for number, (question, answers) in enumerate(sorted(tests.items())):
         names |= {f"Y{number}": answers[True], f"N{number}": answers[False]}
         terms.append(f"(Y{number} if {question} else N{number})")
@@ -98,11 +108,14 @@ def _compile_action(vocabulary: Vocabulary, standing: Sequence[Standing]) -> Dec
 
 
 def _question(literal: Has | Same | Member) -> str:
-    """What a literal asks, whatever answer it wants, as a Python expression over the vector `f`."""
+    """What a literal asks, whatever answer it wants, as a Python expression over the vector `f`.
+
+    `> ''` says "present", and raises for what is no text; `+ ()` raises for what is no tuple.
+    """
     match literal:
         case Has(fact, bit):
             return f"f[{fact}] >> {bit} & 1"
         case Same(left, right):
-            return f"f[{left}] == f[{right}] != ''"
+            return f"f[{left}] == f[{right}] > ''"
         case Member(item, group):
-            return f"(f[{item}] in f[{group}] and f[{item}] != '')"
+            return f"f[{item}] in f[{group}] + () and f[{item}] > ''"

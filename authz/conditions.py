@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from authz.errors import Error
 from authz.mistake import suggest
 from authz.model import ACTION, Box, Fact, Has, In, Kind, Literal, Member, Same, Vocabulary
 from authz.source import Mistakes, Node
@@ -60,7 +61,12 @@ REFUSED: Final[dict[str, str]] = {
         "part of a word is no value; list the values with `IsIn`",
     ),
 }
-_NESTED_QUANTIFIER: Final = re.compile(r"[*+}]\)?[*+{]|\([^)]*[*+}][^)]*\)[*+{?]")
+_NESTED_QUANTIFIER: Final = re.compile(r"\)[*+{?]|[*+}][*+{]")
+"""A group that repeats, or a repetition that does; stricter than need be, and simple."""
+
+
+class TooManyBoxesError(Error):
+    """A condition has more alternatives than can be kept."""
 
 
 def conjoin(left: Box, right: Box) -> Box | None:
@@ -91,20 +97,31 @@ def opposite(literal: Has | Same | Member) -> Literal:
 
 
 def every(alternatives: Iterable[Sequence[Box]]) -> list[Box]:
-    """All of several conditions: the boxes in which one box of each holds."""
+    """All of several conditions: the boxes in which one box of each holds.
+
+    Raises:
+        TooManyBoxesError: there are more than `MAX_BOXES`; none may be left out, least of all a denial's.
+    """
     boxes: list[Box] = [frozenset()]
     for choices in alternatives:
         joined = (conjoin(left, right) for left in boxes for right in choices)
         boxes = simplify(box for box in joined if box is not None)
-        if len(boxes) > MAX_BOXES:
-            return boxes[: MAX_BOXES + 1]
     return boxes
 
 
 def simplify(boxes: Iterable[Box]) -> list[Box]:
-    """Drops the boxes that another, wider one makes needless."""
+    """Drops the boxes that another, wider one makes needless.
+
+    Raises:
+        TooManyBoxesError: there are more than `MAX_BOXES` to begin with.
+    """
+    unlike: set[Box] = set()
+    for box in boxes:
+        unlike.add(box)
+        if len(unlike) > MAX_BOXES:
+            raise TooManyBoxesError(f"more than {MAX_BOXES} alternatives: split the rule in two")
     kept: list[Box] = []
-    for box in sorted(set(boxes), key=lambda b: (len(b), sorted(map(repr, b)))):
+    for box in sorted(unlike, key=lambda b: (len(b), sorted(map(repr, b)))):
         if not any(other <= box for other in kept):
             kept.append(box)
     return kept
@@ -118,7 +135,19 @@ class Conditions:
         self._mistakes = mistakes
         self._where = where
 
-    def element(self, node: Node, element: str) -> list[Box]:
+    def boxes(self, elements: Node, known: Iterable[Sequence[Box]] = ()) -> list[Box]:
+        """The boxes in which the conditions of all elements hold, and one box of each of `known`."""
+        try:
+            parts = [
+                self._element(n, name) for name, n in elements.items.items() if name in ELEMENTS
+            ]
+            return every([*known, *parts])
+        except TooManyBoxesError:
+            message = f"too many alternatives: more than {MAX_BOXES}"
+            self._mistakes.at(elements, self._where, message, "split it in two")
+            return []
+
+    def _element(self, node: Node, element: str) -> list[Box]:
         """The boxes of one element: a mapping (all of them) or a list of mappings (any of them)."""
         if isinstance(node.value, list):
             if not node.value:
@@ -165,7 +194,7 @@ class Conditions:
             every_name = {c for names in ACCEPTED.values() for c in names}
             message = f"unknown condition: `{name}`"
             if name in every_name:
-                message = f"`{name}` does not apply to `{fact.name}`, a {fact.kind}"
+                message = f"`{name}` does not apply to `{fact.name}` ({fact.kind})"
             self._mistakes.at(name_node, self._where, message, suggest(name, accepted))
             return []
         if name in LOGIC:
@@ -189,13 +218,18 @@ class Conditions:
         found = [self._boxes(part, fact, wanted=wanted) for part in parts]
         if (name == "AllOf") is wanted:
             return every(found)
-        return simplify(box for boxes in found for box in boxes)
+        return simplify(itertools.chain.from_iterable(found))
 
     def _values(self, node: Node, fact: Fact, key: str) -> frozenset[int]:
         """The places of the values that a condition lists."""
+        several = isinstance(node.items[key].value, list)
+        if several is not (key == "values"):
+            message = f"`{key}` is a list" if several else f"`{key}` is not a list"
+            hint = "one value, or `IsIn` with `values`" if several else "write `[value]`"
+            self._mistakes.at(node.items[key], self._where, message, hint)
         listed = node.items[key].sequence
         if not listed:
-            self._mistakes.at(node, self._where, f"`{key}` is empty: this can never be as wanted")
+            self._mistakes.at(node.items[key], self._where, f"`{key}` is empty: nothing matches")
         places = set()
         for item in listed:
             value = self._mistakes.one_of(item, self._where, f"value of `{fact.name}`", fact.values)
@@ -218,7 +252,8 @@ class Conditions:
     def _matching(self, node: Node, fact: Fact) -> frozenset[int]:
         """The values that a pattern matches; they are few, so the pattern never runs on a request."""
         pattern = self._mistakes.text(node, self._where, "value")
-        if not (pattern.startswith("^") and pattern.endswith("$")) or "|" in pattern:
+        anchored = pattern.startswith("^") and pattern.endswith("$") and pattern[-2:] != "\\$"
+        if not anchored or "|" in pattern:
             hint = f"write `^{pattern.strip('^$')}$`, or list the values with `IsIn`"
             self._mistakes.at(node, self._where, f"pattern is not anchored: `{pattern}`", hint)
             return frozenset()
@@ -261,7 +296,7 @@ class Conditions:
             Kind.IDENTIFIERS if name in ("IsInAttribute", "IsNotInAttribute") else Kind.IDENTIFIER
         )
         if other.kind is not expected:
-            message = f"`{other.name}` is a {other.kind}; `{name}` compares with {expected}"
+            message = f"`{name}` compares with {expected}, not with `{other.name}` ({other.kind})"
             self._mistakes.at(node.items["path"], self._where, message)
             return []
         here, there = (self._vocabulary.index[f.name] for f in (fact, other))

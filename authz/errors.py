@@ -3,7 +3,7 @@
 A denial is not here: it is an answer, not an error.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from authz.mistake import Mistake
 
@@ -35,7 +35,24 @@ class RequestError(Error):
 
     def __init__(self, violations: Iterable[tuple[str, str, str]]) -> None:
         self.violations = tuple(violations)
-        super().__init__("; ".join(f"{f}: {wrong}; {cure}" for f, wrong, cure in self.violations))
+        super().__init__(
+            "; ".join(
+                ": ".join((field, "; ".join(filter(None, (wrong, cure)))))
+                for field, wrong, cure in self.violations
+            )
+        )
+
+    def below(self, part: str) -> "RequestError":
+        """The same, with the fields named as they stand in a larger message."""
+        return RequestError((f"{part}.{f}", wrong, cure) for f, wrong, cure in self.violations)
+
+    def renamed(self, names: Mapping[str, str]) -> "RequestError":
+        """The same, with the beginnings of fields that `names` has replaced; the first one counts."""
+        found = []
+        for field, wrong, cure in self.violations:
+            old = next((o for o in names if field == o or field.startswith(f"{o}.")), "")
+            found.append((names[old] + field[len(old) :] if old else field, wrong, cure))
+        return RequestError(found)
 
 
 class UnavailableError(Error):
@@ -102,3 +119,42 @@ class InsError(Error):
     def rule(self) -> str:
         """The first broken rule, a value of `authz.ins.Rule`."""
         return self.failures[0][0]
+
+
+class IdentityError(Error):
+    """A number or a certificate does not say who someone is.
+
+    The message never holds a number or a name.
+    """
+
+
+class TrustError(Error):
+    """The authorities or the lists of what they revoked can't be used, so nothing can be trusted."""
+
+
+class UntrustedError(Error):
+    """A certificate is not trusted.
+
+    The message never holds a number or a name.
+
+    Attributes:
+        reason: why, a value of `authz.trust.Reason`.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}: {detail}")
+
+
+class TokenError(Error):
+    """A token of an end user is not accepted, or could not be issued.
+
+    The message never holds a number, a name or a token.
+
+    Attributes:
+        reason: why, a value of `authz.token.Reason`.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(f"{reason}: {detail}")

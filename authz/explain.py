@@ -85,12 +85,13 @@ def explain(bundle: Bundle, vector: Vector, *, language: str) -> Explanation:
     deciding = tuple(_finding(rule, _standing_box(rule, vector), vector, words) for rule in rules)
     if verdict.effect is Effect.ALLOW:
         return Explanation(verdict=verdict, deciding=deciding, nearest=None, remedies=())
-    nearest = _nearest(bundle, vector)
+    cures = remedies(bundle, vector)
+    nearest = _first_to_allow(bundle, vector, cures[0]) if cures else _nearest(bundle, vector)
     return Explanation(
         verdict=verdict,
         deciding=deciding,
         nearest=_finding(*nearest, vector, words) if nearest else None,
-        remedies=tuple(words.remedy(vector, changes) for changes in remedies(bundle, vector)),
+        remedies=tuple(words.remedy(vector, changes) for changes in cures),
     )
 
 
@@ -183,6 +184,13 @@ class _Search:
 
     def _verdict(self, changes: Changes) -> Verdict:
         return self._bundle.decide(self._changed(changes))
+
+
+def _first_to_allow(bundle: Bundle, vector: Vector, cure: Changes) -> tuple[Rule, Box] | None:
+    """The rule that would allow after the smallest remedy: no other is nearer to yes."""
+    cured = tuple(cure.get(place, value) for place, value in enumerate(vector))
+    rule = bundle.rule(bundle.decide(cured).rules[0])
+    return (rule, _standing_box(rule, cured)) if rule else None
 
 
 def _nearest(bundle: Bundle, vector: Vector) -> tuple[Rule, Box] | None:

@@ -156,7 +156,7 @@ class FactComputer:
         words: Words = {"action.name": query.action}
         words |= self._subject(query.subject, state, at, remarks)
         words |= self._patient(query, state, at)
-        words |= self._document(query, remarks)
+        words |= self._document(query, str(words["subject.profession"]), remarks)
         words |= self._target(query, state, at, remarks)
         words |= self._context(query, at, remarks)
         words |= _change(query, state)
@@ -209,7 +209,7 @@ class FactComputer:
             "structure": subject.structure_kind == SAMU,
         }
         required = self._values["centre15.requires"]
-        return isinstance(required, tuple) and bool(required) and all(proofs[p] for p in required)
+        return isinstance(required, tuple) and bool(required) and all(map(proofs.get, required))
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
         age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
@@ -224,12 +224,13 @@ class FactComputer:
             "resource.feeding": "accepted" if consents.feeding else "opposed",
         }
 
-    def _document(self, query: Query, remarks: list[str]) -> Words:
+    def _document(self, query: Query, profession: str, remarks: list[str]) -> Words:
         document = query.document
         if document is None:
             return {}
-        subject = query.subject
-        role = subject.profession if subject.kind == "professional" else subject.kind
+        # The profession as listed: the matrix has roles beside professions, such as `patient`.
+        kind = query.subject.kind
+        role = profession if kind == "professional" else kind
         act = Act.DEPOSIT if query.action == "document.deposit" else Act.READ
         if document.type not in self._bundle.types:
             remarks.append(
@@ -275,7 +276,7 @@ class FactComputer:
         }
 
     def _reasoned(self, context: Context, remarks: list[str]) -> bool:
-        """A reason is a text that is not blank and a code of the list."""
+        """A reason is a text with a letter or digit in it and a code of the list."""
         codes = self._values["break_glass.reason_codes"]
         known = isinstance(codes, tuple) and context.reason_code in codes
         if context.reason_code and not known and isinstance(codes, tuple):
@@ -283,7 +284,7 @@ class FactComputer:
                 f"context.reason.code: `{context.reason_code}` is not listed; "
                 f"give one of {', '.join(codes)}"
             )
-        return known and bool(context.reason_text.strip())
+        return known and any(map(str.isalnum, context.reason_text))
 
     def _current(self, context: Context, at: datetime) -> bool:
         return context.declared_at is None or at < self._emergency.after(context.declared_at)

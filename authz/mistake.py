@@ -12,6 +12,9 @@ from typing import Final
 FEW: Final = 12
 """So many known words may be listed in a hint."""
 
+LONG: Final = 200
+"""So long a word is no misspelling of any; comparing it would only take time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Mistake:
@@ -37,7 +40,7 @@ class Mistake:
 def suggest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one, else all of them when they are few."""
     words = sorted(known)
-    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, words, n=1, cutoff=0.6) if len(word) < LONG else []
     if near:
         return f"did you mean `{near[0]}`?"
     return f"known: {', '.join(f'`{w}`' for w in words)}" if 0 < len(words) <= FEW else ""

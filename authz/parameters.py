@@ -99,6 +99,9 @@ def _value(
 def holds(parameters: Parameters, condition: Node, mistakes: Mistakes, where: str) -> bool:
     """Tells whether a rule's `when:` holds: each parameter named has (or lists) the value named."""
     satisfied = True
+    if not condition.items:
+        message = "a mapping of `parameter: value` is expected here"
+        mistakes.at(condition, where, message, "or leave `when` out")
     for name, wanted in condition.items.items():
         parameter = parameters.get(name)
         if parameter is None:
@@ -112,6 +115,6 @@ def holds(parameters: Parameters, condition: Node, mistakes: Mistakes, where: st
         elif parameter.type == "boolean" and isinstance(wanted.value, bool):
             satisfied &= wanted.value is parameter.value
         else:
-            message = f"`{name}` is a {parameter.type}: `when` compares booleans, choices and lists"
+            message = f"`when` compares booleans, choices and lists, not `{name}` ({parameter.type})"
             mistakes.at(wanted, where, message)
     return satisfied

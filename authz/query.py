@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Final
 
 from authz import ins
@@ -20,6 +21,8 @@ from authz.registry.changes import Change
 MAX_ID: Final = 128
 MAX_TEXT: Final = 500
 MAX_AUTHORS: Final = 50
+MAX_CODES: Final = 20
+MAX_VIOLATIONS: Final = 20
 CLOCK_SKEW: Final = timedelta(minutes=1)
 
 MASKED: Final = "MASQUE_PS"
@@ -29,8 +32,11 @@ CONFIDENTIALITY: Final = ("N", "R", "V", MASKED, HIDDEN_FROM_PATIENT, HIDDEN_FRO
 """JDV_J08, 1.2.250.1.213.1.1.5.463."""
 
 _UNPRINTABLE: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+"""What no text needs: controls, line separators, changes of direction, halves of characters."""
+
+_NUMBER: Final = re.compile(r"\d{5,}2[AB]\d{4,}|\d{10,}", re.ASCII)
 
 Violation = tuple[str, str, str]
 
@@ -118,15 +124,17 @@ def check(
     """Checks the form of a query.
 
     Raises:
-        RequestError: with every violation, each naming the field, the value and the remedy.
+        RequestError: with the first violations, each naming the field, the value and the remedy.
     """
-    violations = [
-        *_action(query, vocabulary),
-        *_subject(query.subject, vocabulary),
-        *_resource(query, vocabulary),
-        *_context(query.context, vocabulary, at),
-        *_claims(query.claims, vocabulary, computed),
-    ]
+    found = chain(
+        _action(query, vocabulary),
+        _subject(query.subject, vocabulary),
+        _resource(query, vocabulary),
+        _context(query.context, vocabulary, at),
+        _claims(query.claims, vocabulary, computed),
+    )
+    # Bounded, so that a request that is wrong in a million places costs no more than a wrong one.
+    violations = list(islice(found, MAX_VIOLATIONS))
     if violations:
         raise RequestError(violations)
 
@@ -165,27 +173,8 @@ def _subject(subject: Subject, vocabulary: Vocabulary) -> Iterator[Violation]:
 def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
     if query.patient:
         yield from _ins("resource.patient", query.patient)
-    document = query.document
-    if document is not None:
-        yield from _identifier("resource.document.id", document.id, required=True)
-        yield from _identifier("resource.document.type", document.type, required=True)
-        yield from _identifier("resource.document.author_structure", document.author_structure)
-        yield from _identifier("resource.document.system", document.system)
-        yield from _choice(
-            "resource.status", document.status, vocabulary, "resource.document.status"
-        )
-        if not document.status:
-            cure = f"one of {_listed(vocabulary, 'resource.status')}"
-            yield "resource.document.status", "missing", cure
-        if len(document.authors) > MAX_AUTHORS:
-            found = f"{len(document.authors)} authors"
-            yield "resource.document.authors", found, f"at most {MAX_AUTHORS}"
-        for place, author in enumerate(document.authors):
-            yield from _identifier(f"resource.document.authors[{place}]", author, required=True)
-        for place, code in enumerate(document.visibility):
-            if code not in CONFIDENTIALITY:
-                name = f"resource.document.visibility[{place}]"
-                yield name, f"unknown code: `{_shown(code)}`", suggest(code, CONFIDENTIALITY)
+    if query.document is not None:
+        yield from _document(query.document, vocabulary)
     target = query.target
     if target is not None:
         yield from _identifier("resource.target.id", target.id, required=True)
@@ -194,6 +183,29 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
         if target.kind not in kinds:
             cure = suggest(target.kind, kinds)
             yield "resource.target.kind", f"unknown kind: `{_shown(target.kind)}`", cure
+
+
+def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]:
+    yield from _identifier("resource.document.id", document.id, required=True)
+    yield from _identifier("resource.document.type", document.type, required=True)
+    yield from _identifier("resource.document.author_structure", document.author_structure)
+    yield from _identifier("resource.document.system", document.system)
+    yield from _choice("resource.status", document.status, vocabulary, "resource.document.status")
+    if not document.status:
+        cure = f"one of {_listed(vocabulary, 'resource.status')}"
+        yield "resource.document.status", "missing", cure
+    if len(document.authors) > MAX_AUTHORS:
+        found = f"{len(document.authors)} authors"
+        yield "resource.document.authors", found, f"at most {MAX_AUTHORS}"
+    for place, author in enumerate(document.authors):
+        yield from _identifier(f"resource.document.authors[{place}]", author, required=True)
+    if len(document.visibility) > MAX_CODES:
+        found = f"{len(document.visibility)} codes"
+        yield "resource.document.visibility", found, f"at most {MAX_CODES}"
+    for place, code in enumerate(document.visibility):
+        if code not in CONFIDENTIALITY:
+            name = f"resource.document.visibility[{place}]"
+            yield name, f"unknown code: `{_shown(code)}`", suggest(code, CONFIDENTIALITY)
 
 
 def _context(context: Context, vocabulary: Vocabulary, at: datetime) -> Iterator[Violation]:
@@ -222,7 +234,7 @@ def _claims(
         elif fact.kind is Kind.IDENTIFIER:
             yield from _identifier(f"claims[{name}]", value)
         elif fact.kind is not Kind.CHOICE or value not in fact.values:
-            cure = suggest(value, fact.values)
+            cure = suggest(value, fact.values) or "give one of its values"
             yield f"claims[{name}]", f"unknown value: `{_shown(value)}`", cure
 
 
@@ -242,8 +254,8 @@ def _identifier(path: str, value: str, *, required: bool = False) -> Iterator[Vi
         yield path, "missing", "give the identifier"
     if len(value) > MAX_ID:
         yield path, f"{len(value)} characters", f"at most {MAX_ID}"
-    elif _UNPRINTABLE.search(value) or value != value.strip():
-        yield path, f"blank or unprintable characters: `{_shown(value)}`", "give it as issued"
+    elif not value.isprintable() or value != value.strip():
+        yield path, f"blank or unprintable characters: `{_hinted(value)}`", "give it as issued"
 
 
 def _text(path: str, value: str) -> Iterator[Violation]:
@@ -258,13 +270,20 @@ def _ins(path: str, value: str) -> Iterator[Violation]:
     try:
         ins.verify(value)
     except InsError as exc:
-        hinted = f"{value[:3]}\N{HORIZONTAL ELLIPSIS}{value[-2:]}"
-        wrong = f"not an INS: `{_shown(hinted)}`: {exc}"
+        wrong = f"not an INS: `{_hinted(value)}`: {exc}"
         yield path, wrong, "read it again from the card; it is never corrected"
 
 
+def _hinted(value: str) -> str:
+    """An identifier as it may stand in a message: never in full when it could be a patient's."""
+    short = 10
+    hint = value if len(value) <= short else f"{value[:3]}\N{HORIZONTAL ELLIPSIS}{value[-2:]}"
+    return _shown(hint)
+
+
 def _shown(value: str) -> str:
-    """A value as it may stand in a message: short and printable."""
+    """A value as it may stand in a message: short, printable, without numbers as long as an INS."""
     most = 40
-    clean = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return clean if len(clean) <= most else clean[:most] + "\N{HORIZONTAL ELLIPSIS}"
+    clean = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value[:most])
+    clean = _NUMBER.sub("\N{HORIZONTAL ELLIPSIS}", clean)
+    return clean if len(value) <= most else clean + "\N{HORIZONTAL ELLIPSIS}"

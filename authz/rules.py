@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from authz import parameters as params
-from authz.conditions import ELEMENTS, MAX_BOXES, Conditions, action_box, every
+from authz.conditions import ELEMENTS, Conditions, action_box
 from authz.mistake import suggest
 from authz.model import Box, Effect, Rule, Vocabulary, Wording
 from authz.parameters import Parameters
@@ -137,18 +137,12 @@ class RuleReader:
         )
         for key, node in targets.items.items():
             parts += self._target(key, node, where)
-        if self._mistakes.keys(rules, where, required=(), optional=ELEMENTS):
-            reader = Conditions(self._vocabulary, self._mistakes, where)
-            for element, node in rules.items.items():
-                if element in ELEMENTS and node.value not in ({}, None):
-                    parts.append(reader.element(node, element))
-        if not parts:
+        if not self._mistakes.keys(rules, where, required=(), optional=ELEMENTS):
+            return ()
+        boxes = Conditions(self._vocabulary, self._mistakes, where).boxes(rules, parts)
+        if frozenset() in boxes:
             message = "a rule without condition and without target would apply to everything"
             self._mistakes.at(origin, where, message, "name at least an action in `targets`")
-        boxes = every(parts) if parts else []
-        if len(boxes) > MAX_BOXES:
-            message = f"too many alternatives: more than {MAX_BOXES}"
-            self._mistakes.at(origin, where, message, "split the rule in two")
         return tuple(boxes)
 
     def _target(self, key: str, node: Node, where: str) -> list[list[Box]]:

@@ -12,19 +12,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ruamel.yaml import YAML, events
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from authz.mistake import Mistake, suggest
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 24
+MAX_EVENTS: Final = 30_000
+"""Several times what the longest file of policies has; reading so many takes a second or two."""
 
 Scalar = str | int | bool | None
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _WORDS: Final[dict[str, Scalar]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _FORBIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069"
+    "\ud800-\udfff\ufeff]"
 )
+"""Control, zero-width, line-separating and direction-changing characters, and halves of characters."""
 
 
 @dataclass(slots=True)
@@ -128,7 +132,7 @@ def parse(data: bytes, *, path: str) -> tuple[Node | None, list[Mistake]]:
         )
         return None, mistakes.found
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         at = Node(None, path, line, exc.start - data.rfind(b"\n", 0, exc.start))
@@ -143,16 +147,26 @@ def parse(data: bytes, *, path: str) -> tuple[Node | None, list[Mistake]]:
     if mistakes.found:
         return None, mistakes.found
     try:
-        root = _tree(YAML(typ="safe", pure=True).parse(text), path, mistakes)
-    except YAMLError as exc:
+        root = _tree(_limited(YAML(typ="safe", pure=True).parse(text)), path, mistakes)
+    except (YAMLError, ValueError, OverflowError, AssertionError) as exc:
+        # ruamel.yaml lets the last three through for absurd escapes and versions.
         mark = getattr(exc, "problem_mark", None)
         at = Node(None, path, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
-        problem = getattr(exc, "problem", None) or str(exc).splitlines()[0]
+        problem = getattr(exc, "problem", None) or f"{type(exc).__name__} while reading it"
         mistakes.at(at, "file", f"not YAML: {problem}")
         return None, mistakes.found
     if root is None and not mistakes.found:
         mistakes.at(top, "file", "empty file", "remove it, or write its content")
     return root, mistakes.found
+
+
+def _limited(stream: Iterator[events.Event]) -> Iterator[events.Event]:
+    """The events, up to so many as a file may have."""
+    for number, event in enumerate(stream):
+        if number > MAX_EVENTS:
+            problem = f"more than {MAX_EVENTS} keys and values: split it by theme"
+            raise MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        yield event
 
 
 def _tree(stream: Iterator[events.Event], path: str, mistakes: Mistakes) -> Node | None:
@@ -207,6 +221,8 @@ def _node(event: events.NodeEvent, path: str, mistakes: Mistakes) -> Node:
     elif isinstance(event, events.SequenceStartEvent):
         node.value = []
     elif isinstance(event, events.ScalarEvent):
+        for hit in _FORBIDDEN.findall(event.value):  # written as an escape
+            mistakes.at(node, "file", f"invisible character U+{ord(hit):04X}", "remove it")
         node.value = _scalar(event.value, plain=event.style is None or event.style == "")
     return node
 

@@ -14,7 +14,8 @@ NEEDS: Final = ("patient", "document", "target")
 
 _NAME: Final = re.compile(rf"(?:{'|'.join(ELEMENTS)})\.[a-z][a-z_]*")
 _RESERVED: Final = frozenset(
-    {"n", "t", "f", "or", "and", "is", "in", "not", "none", "true", "false"}
+    {"n", "t", "f", "or", "and", "is", "in", "not", "matches"}
+    | {"none", "null", "nil", "true", "false"}
 )
 """Words of the ObjectPath grammar, which py-abac cannot read as names."""
 
@@ -90,7 +91,7 @@ def _action_fact(actions: dict[str, Action]) -> Fact:
         values=tuple(words),
         default=0,
         origin="caller",
-        changeable=False,
+        changeable=(),
         wording=Wording(fr="l'acte demandé", en="the action asked for"),
         value_wordings=words,
         source="",
@@ -112,10 +113,11 @@ def _fact(node: Node, mistakes: Mistakes) -> Fact | None:
     origin = mistakes.one_of(node.items["origin"], where, "origin", ORIGINS)
     text = wording(mistakes, node, where)
     source = mistakes.text(node.items["source"], where, "source")
-    changeable = node.items["changeable"].value if "changeable" in node.items else False
-    if not isinstance(changeable, bool):
-        mistakes.at(node.items["changeable"], where, "`changeable` is true or false")
     values = _values(node, where, kind, mistakes)
+    reachable = node.items["changeable"].sequence if "changeable" in node.items else []
+    changeable = [
+        mistakes.one_of(item, where, "value in `changeable`", values) for item in reachable
+    ]
     words = _words(node, where, values, mistakes)
     if len(mistakes.found) > before:
         return None
@@ -125,7 +127,7 @@ def _fact(node: Node, mistakes: Mistakes) -> Fact | None:
         values=values,
         default=0,
         origin=origin,
-        changeable=changeable is True,
+        changeable=tuple(values.index(value) for value in changeable),
         wording=text,
         value_wordings=words,
         source=source,

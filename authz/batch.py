@@ -1,0 +1,276 @@
+"""One batch: catch up, decide, write all as one row, commit. No answer exists before the commit.
+
+Everything that happens in a transaction of the decision point is in this file, in order. It runs in one
+thread of its own, so nothing in it needs a lock.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+
+from audit.entry import Entry, rfc3339, uuid7
+from audit.errors import EntryError
+from audit.errors import Error as AuditError
+from audit.log import Log
+from authz.bundle import Bundle, Product, restore
+from authz.decide import failed
+from authz.decision import CHANGE_IMPOSSIBLE, Decision
+from authz.errors import (
+    BundleError,
+    ChangeError,
+    RegistryError,
+    UnavailableError,
+    UnrecordableError,
+)
+from authz.facts import FactComputer, Facts
+from authz.model import Effect, Verdict
+from authz.query import Query
+from authz.record import draft
+from authz.registry.apply import apply
+from authz.registry.state import PatientState, unknown
+from authz.registry.store import Store
+
+Clock = Callable[[], datetime]
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The requests of one remote call: decided in order, on record all together or not at all."""
+
+    queries: tuple[Query, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A sound bundle that is to decide from the next decision on."""
+
+    bundle: Bundle
+    cause: str
+
+
+_TRIAL: Final = 1 << 18
+"""As many bytes as the entries of a full batch take, about."""
+
+_OF_THE_STORE: Final = (
+    DBAPIError,
+    AuditError,
+    RegistryError,
+    BundleError,
+    UnavailableError,
+    OSError,
+)
+
+Item = Call | Activation
+Answer = tuple[Decision, ...]
+
+
+class Batcher:
+    """Decides and records; the one owner of the database connection, the log and the active bundle."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        log: Log,
+        store: Store,
+        bundle: Bundle,
+        product: Product,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        self._store = store
+        self._product = product
+        self._clock = clock
+        self._random = random
+        self._connection: Connection | None = None
+        self.bundle = bundle
+        """The bundle that decides now: the last one whose activation is on durable record."""
+        self._use(bundle)
+
+    def open(self) -> None:
+        """Takes over the log and activates the bundle that this batcher was made with.
+
+        Raises:
+            UnavailableError: the database can't be written.
+        """
+        conn = self._connect()
+        try:
+            with conn.begin():
+                self._log.open(conn, random=self._random)
+        except SQLAlchemyError as exc:
+            self._abandon()
+            raise UnavailableError(f"the log can't be opened: {exc}") from exc
+        self.run([Activation(self._bundle, "start")])
+
+    def run(self, items: Sequence[Item]) -> list[Answer]:
+        """Decides all items as one batch; the answers are on durable record when this returns.
+
+        Raises:
+            UnavailableError: nothing was answered; whatever was decided is void.
+            UnrecordableError: the same, and the fault is in an item, not in the log.
+        """
+        try:
+            conn = self._connect()
+            with conn.begin():
+                answers = self._transact(conn, items)
+            self._log.committed()
+            self._store.adopt(self._changed.values(), self._revision)
+        except Exception as exc:
+            # Whatever went wrong, nothing is answered; a commit in doubt is found out by reading again.
+            self._abandon()
+            self._use(self.bundle)
+            kind = UnavailableError if _is_of_the_store(exc) else UnrecordableError
+            raise kind(f"not recorded: {type(exc).__name__}: {exc}") from exc
+        self.bundle = self._bundle
+        return answers
+
+    def probe(self) -> None:
+        """Finds out whether the log can be written again: writes as much as a full batch, and takes it back.
+
+        Raises:
+            UnavailableError: it can't.
+        """
+        try:
+            conn = self._connect()
+            with conn.begin() as trial:
+                scratch: Entry = {"id": "", "patient": "", "remarks": ["-" * _TRIAL]}
+                self._log.append(conn, [scratch], at="", random=self._random)
+                trial.rollback()
+            self._log.rolled_back()
+            with conn.begin():  # what was taken back never came to the disk; this does
+                conn.exec_driver_sql("UPDATE log_head SET epoch = epoch")
+        except Exception as exc:
+            self._abandon()
+            raise UnavailableError(f"still not writable: {type(exc).__name__}: {exc}") from exc
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._engine.dispose()
+
+    def _transact(self, conn: Connection, items: Sequence[Item]) -> list[Answer]:
+        at = self._clock()
+        head = self._store.catch_up(conn)
+        self._revision = head.revision
+        self._changed: dict[str, PatientState] = {}
+        asked = any(isinstance(item, Call) for item in items)
+        if asked and head.bundle not in (None, self._bundle.digest):
+            self._follow(conn, str(head.bundle))
+        patients = {q.patient for i in items if isinstance(i, Call) for q in i.queries if q.patient}
+        states = self._store.get_many(conn, patients)
+        drafts: list[Entry] = []
+        answers: list[Answer] = []
+        for item in items:
+            if isinstance(item, Activation):
+                drafts.append(self._activate(conn, item, at))
+                answers.append(())
+                continue
+            call = self._new_id(at)
+            decisions = tuple(self._decide(conn, query, states, at) for query in item.queries)
+            drafts += [draft(decision, call) for decision in decisions]
+            answers.append(decisions)
+        self._log.append(conn, drafts, at=rfc3339(at), random=self._random)
+        return answers
+
+    def _decide(
+        self, conn: Connection, query: Query, states: dict[str, PatientState], at: datetime
+    ) -> Decision:
+        state = states[query.patient] if query.patient else unknown("")
+        try:
+            facts = self._facts.compute(query, state, at)
+            verdict = self._bundle.decide(facts.vector)
+        except Exception as exc:  # noqa: BLE001 - whatever went wrong, the answer is a named deny
+            facts, verdict = Facts(self._bundle.vocabulary.defaults(), ()), failed(exc)
+        decision = Decision(
+            id=self._new_id(at),
+            at=at,
+            query=query,
+            vector=facts.vector,
+            verdict=verdict,
+            remarks=facts.remarks,
+            bundle=self._bundle,
+            revision=self._revision,
+            state=state,
+        )
+        if query.change is None or verdict.effect is not Effect.ALLOW:
+            return decision
+        return self._change(conn, decision, states)
+
+    def _change(
+        self, conn: Connection, decision: Decision, states: dict[str, PatientState]
+    ) -> Decision:
+        """Carries out a change that policy allows; what is allowed but impossible is denied."""
+        query, old = decision.query, decision.state
+        if query.change is None:
+            return decision
+        try:
+            new = apply(old, query.change, at=decision.at, terms=self._facts.terms)
+        except ChangeError as exc:
+            impossible = Verdict(
+                effect=Effect.DENY, reason=CHANGE_IMPOSSIBLE, rules=(), obligations=()
+            )
+            remarks = (*decision.remarks, str(exc))
+            return replace(decision, verdict=impossible, remarks=remarks)
+        self._revision = self._store.save(
+            conn, old, new, action=query.action, decision_id=decision.id, at=decision.at
+        )
+        states[query.patient] = self._changed[query.patient] = new
+        return replace(decision, state=new, changed=self._revision)
+
+    def _activate(self, conn: Connection, item: Activation, at: datetime) -> Entry:
+        before, bundle = self._bundle.digest, item.bundle
+        self._revision = self._store.activate(conn, bundle.digest, bundle.content, at=at)
+        self._use(bundle)
+        return {
+            "kind": "start" if item.cause == "start" else "activation",
+            "id": self._new_id(at),
+            "call": self._new_id(at),
+            "patient": "",
+            "change": {"cause": item.cause, "before": before, "after": bundle.digest},
+            "bundle": bundle.digest,
+            "revision": self._revision,
+        }
+
+    def _follow(self, conn: Connection, digest: str) -> None:
+        """Another process activated a bundle on this database: decide under that one."""
+        content = self._store.bundle(conn, digest)
+        if content is None:
+            raise UnavailableError(f"active bundle {digest[:12]} is not stored")
+        self._use(restore(content, self._product))
+
+    def _use(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._facts = FactComputer(bundle)
+
+    def _new_id(self, at: datetime) -> str:
+        return uuid7(int(at.timestamp() * 1000), self._random(10))
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _abandon(self) -> None:
+        """After a failure: forget what was decided, and open the database afresh."""
+        self._log.rolled_back()
+        self._store.forget_all()
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Whether database, log or the bundle stored there failed; the rest comes from an item."""
+    if isinstance(error, EntryError | DataError | IntegrityError):
+        return False
+    return isinstance(error, _OF_THE_STORE)

@@ -1,0 +1,70 @@
+"""What the service counts, for Prometheus. No label ever carries a person, a patient or a document."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from authz.activation import Standing
+from authz.model import Effect
+
+
+class Metrics:
+    """The service's counters, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._decisions = Counter(
+            "dmp_decisions", "Decisions answered.", ["effect"], registry=self.registry
+        )
+        self._seconds = Histogram(
+            "dmp_call_seconds", "Time from call to answer.", ["rpc"], registry=self.registry
+        )
+        self._refused_calls = Counter(
+            "dmp_calls_failed",
+            "Calls that got no decision.",
+            ["rpc", "code"],
+            registry=self.registry,
+        )
+        self.answered_without_record = Counter(
+            "dmp_answered_without_record",
+            "Answers that were given without a durable record; stays 0.",
+            registry=self.registry,
+        )
+        self._log_writable = Gauge(
+            "dmp_log_writable", "1 while the decision log can be written.", registry=self.registry
+        )
+        self._candidate_refused = Gauge(
+            "dmp_bundle_candidate_refused",
+            "1 while the newest policy files are refused and an older bundle decides.",
+            registry=self.registry,
+        )
+        self._mistakes = Gauge(
+            "dmp_bundle_mistakes", "Mistakes in the newest policy files.", registry=self.registry
+        )
+        self._rules = Gauge("dmp_bundle_rules", "Active rules.", registry=self.registry)
+        self._bundle = Gauge(
+            "dmp_bundle_info", "1 for the bundle that decides.", ["digest"], registry=self.registry
+        )
+        self.log_writable(writable=True)
+
+    def answered(self, effect: Effect) -> None:
+        """Counts a decision."""
+        self._decisions.labels(effect).inc()
+
+    def took(self, rpc: str, seconds: float) -> None:
+        """Counts a call that was answered."""
+        self._seconds.labels(rpc).observe(seconds)
+
+    def failed(self, rpc: str, code: str) -> None:
+        """Counts a call that was not."""
+        self._refused_calls.labels(rpc, code).inc()
+
+    def log_writable(self, *, writable: bool) -> None:
+        """Tells whether the log can be written."""
+        self._log_writable.set(int(writable))
+
+    def standing(self, standing: Standing) -> None:
+        """Tells which bundle decides, and whether the newest files were refused."""
+        self._bundle.clear()
+        self._bundle.labels(standing.bundle.digest).set(1)
+        self._rules.set(len(standing.bundle.rules))
+        self._candidate_refused.set(int(bool(standing.refused)))
+        self._mistakes.set(len(standing.refused))

@@ -1,0 +1,204 @@
+"""The whole decision point, wired: database, log, loop, policies, doors. Started and stopped as one."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+import structlog
+from grpc_health.v1 import health
+
+from audit.log import Log
+from authz.activation import Activator, Standing, signature
+from authz.batch import Batcher
+from authz.bundle import build, read_folder
+from authz.loop import Loop
+from authz.metrics import Metrics
+from authz.product import DMP
+from authz.registry.database import connect, migrate
+from authz.registry.store import Store
+from authz.server import (
+    BUNDLE_HEALTH,
+    LOG_HEALTH,
+    NOT_SERVING,
+    SERVICES,
+    SERVING,
+    Desk,
+    Listener,
+    build_server,
+    local_only,
+    utc_now,
+)
+
+DRAIN_S: Final = 5.0
+
+_log = structlog.get_logger("authz.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service is started with. `origin` is the unique name of this process's log."""
+
+    listeners: tuple[Listener, ...]
+    database: str
+    policies: Path
+    origin: str = "authz-1"
+
+
+class Service:
+    """A running decision point: `async with Service(settings) as service: ...`.
+
+    Raises, on entering:
+        Error: the policies, the database or the log can't be used.
+        ValueError: an address is not local.
+        RuntimeError: an address is in use.
+    """
+
+    loop: Loop
+    activator: Activator
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._health = health.aio.HealthServicer()
+        self._opened = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serving = False
+        self.metrics = Metrics()
+        self.addresses: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        """Opens everything; the service answers when this returns."""
+        async with AsyncExitStack() as opened:
+            await self._open(opened)
+            self._opened = opened.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops taking calls, answers what waits, closes the log."""
+        self._serving = False
+        await self._health.enter_graceful_shutdown()
+        await self._opened.aclose()
+        _log.info("stopped")
+
+    def on_signals(self) -> asyncio.Event:
+        """From now on, SIGTERM and SIGINT set the event; SIGHUP activates the policies as they are.
+
+        To be called before the service is started, so that no signal ever meets an unprepared process.
+        """
+        running, stop = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(number, stop.set)
+        running.add_signal_handler(signal.SIGHUP, lambda: self._start(self._reload()))
+        return stop
+
+    async def _reload(self) -> None:
+        if not self._serving:  # the policies are being read anyway, or will not be any more
+            return
+        try:
+            await self.activator.activate("SIGHUP")
+        except Exception as exc:  # noqa: BLE001 - a failed reload must not stop the service
+            _log.warning("activation_failed", cause="SIGHUP", error=str(exc))
+
+    async def _open(self, opened: AsyncExitStack) -> None:
+        """Opens one part after the other; `opened` closes them in the opposite order."""
+        settings = self._settings
+        for listener in settings.listeners:
+            local_only(listener.address)
+        seen = signature(settings.policies)
+        bundle = build(read_folder(settings.policies), DMP)
+        engine = connect(settings.database)
+        opened.callback(engine.dispose)
+        migrate(engine)
+        batcher = Batcher(
+            engine=engine,
+            log=Log(settings.origin),
+            store=Store(),
+            bundle=bundle,
+            product=DMP,
+            clock=self._clock,
+            random=os.urandom,
+        )
+        opened.callback(batcher.close)
+        batcher.open()
+        opened.push_async_callback(self._drop_tasks)
+        self.loop = Loop(batcher, on_health=self._on_log)
+        deciding = asyncio.create_task(self.loop.run())
+        opened.push_async_callback(self._drain, deciding)
+        self.activator = Activator(
+            folder=settings.policies,
+            seen=seen,
+            product=DMP,
+            loop=self.loop,
+            clock=self._clock,
+            on_change=self._on_standing,
+        )
+        opened.push_async_callback(self.activator.close)
+        self._start(self.activator.watch())
+        await self._listen(opened)
+        await self._tell((*SERVICES, LOG_HEALTH), well=True)
+        self._serving = True
+        _log.info(
+            "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
+        )
+
+    async def _listen(self, opened: AsyncExitStack) -> None:
+        desk = Desk(loop=self.loop, metrics=self.metrics, clock=self._clock)
+        servers: list[grpc.aio.Server] = []
+        opened.push_async_callback(_stop, servers)
+        for listener in self._settings.listeners:
+            server, address = build_server(
+                listener,
+                desk=desk,
+                activator=self.activator,
+                servicer=self._health,
+                metrics=self.metrics,
+            )
+            servers.append(server)
+            await server.start()
+            self.addresses.append(address)
+
+    async def _drain(self, deciding: asyncio.Task[None]) -> None:
+        await self.loop.close()
+        await deciding
+
+    async def _drop_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_log(self, healthy: bool, cause: str) -> None:  # noqa: FBT001 - a callback of the loop
+        (_log.info if healthy else _log.error)("log_writable", writable=healthy, cause=cause)
+        self.metrics.log_writable(writable=healthy)
+        self._start(self._tell((*SERVICES, LOG_HEALTH), well=healthy))
+
+    def _on_standing(self, standing: Standing) -> None:
+        self.metrics.standing(standing)
+        self._start(self._tell((BUNDLE_HEALTH,), well=not standing.refused))
+
+    async def _tell(self, names: Iterable[str], *, well: bool) -> None:
+        for name in names:
+            await self._health.set(name, SERVING if well else NOT_SERVING)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _stop(servers: Iterable[grpc.aio.Server]) -> None:
+    """Lets calls in flight end, then ends them; all listeners at once."""
+    await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))

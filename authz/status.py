@@ -1,0 +1,77 @@
+"""Errors as gRPC statuses: a code, a sentence, and google.rpc details for machines.
+
+The one table from error to status. What is unexpected becomes a fixed INTERNAL, and its cause goes to the
+service log only.
+"""
+
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from authz.errors import ChangeError, OverloadedError, RequestError, UnavailableError
+
+DOMAIN: Final = "authz.dmp"
+RETRY_S: Final = 1
+"""After so many seconds a caller that was turned away may ask again."""
+
+_MAX_TEXT: Final = 500
+_MAX_DETAILS: Final = (
+    2_500  # bytes: a status travels in a header, and clients stop reading at 8 KiB
+)
+
+
+def as_status(error: Exception) -> grpc.Status:
+    """The status that a caller gets for an error of ours."""
+    match error:
+        case RequestError():
+            return _invalid(error)
+        case ChangeError():
+            where = f"change.{error.field}"
+            return _invalid(RequestError([(where, str(error), "")]))
+        case UnavailableError():
+            text = (
+                "no decision: it can't be put on record now; nothing was permitted, try again later"
+            )
+            return _status(code_pb2.UNAVAILABLE, "NOT_RECORDED", text)
+        case OverloadedError():
+            text = "no decision: too many requests are waiting; nothing was permitted, try again"
+            retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_S))
+            return _status(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", text, retry)
+        case _:
+            return _status(code_pb2.INTERNAL, "INTERNAL", "internal error")
+
+
+def _invalid(error: RequestError) -> grpc.Status:
+    """INVALID_ARGUMENT with the violations, as many of them as a caller can be told at once."""
+    bad = error_details_pb2.BadRequest()
+    for field, wrong, cure in error.violations:
+        text = "; ".join(filter(None, (wrong, cure)))
+        bad.field_violations.add(field=_short(field), description=_short(text))
+        if bad.ByteSize() > _MAX_DETAILS and len(bad.field_violations) > 1:
+            bad.field_violations.pop()
+            break
+    return _status(code_pb2.INVALID_ARGUMENT, "INVALID_REQUEST", _short(str(error)), bad)
+
+
+def _short(text: str) -> str:
+    data = text.encode()
+    if len(data) <= _MAX_TEXT:
+        return text
+    return data[:_MAX_TEXT].decode(errors="ignore") + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _status(code: int, reason: str, text: str, *details: Message) -> grpc.Status:
+    packed = []
+    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details):
+        box = any_pb2.Any()
+        box.Pack(detail)
+        packed.append(box)
+    status: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(code=code, message=text, details=packed)
+    )
+    return status
