@@ -1,0 +1,693 @@
+"""What is true of a request: each fact at each of its edges, from registry state, request and instant."""
+
+from collections import defaultdict
+from dataclasses import fields, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from authz import product
+from authz.bundle import Bundle
+from authz.errors import RequestError
+from authz.facts import COMPUTED, PARAMETERS, FactComputer
+from authz.model import Kind
+from authz.query import CONFIDENTIALITY, Context, Document, Query, Subject, Target, check
+from authz.registry.changes import (
+    AddRepresentative,
+    CloseDossier,
+    GrantAuthorisation,
+    LiftBlock,
+    OpenDossier,
+    RemoveRepresentative,
+    RenewAuthorisation,
+    ReopenDossier,
+    RevokeAuthorisation,
+    SetBlock,
+    SetConsents,
+    SetTreatingDoctor,
+    WithdrawTreatingDoctor,
+)
+from authz.registry.state import (
+    NO_CONSENT,
+    Authorisation,
+    Block,
+    Consents,
+    DossierStatus,
+    Grantee,
+    GranteeKind,
+    PatientState,
+    Representative,
+    TreatingDoctor,
+    unknown,
+)
+from tests.authz.samples import (
+    CLINIC,
+    COLLEAGUE,
+    DOCTOR,
+    LETTER,
+    NOW,
+    PARENT,
+    PATIENT,
+    READ,
+    STATE,
+    TARGET,
+    query,
+)
+from tests.authz.worlds import our_bundle
+
+PERSON, STRUCTURE = GranteeKind.PROFESSIONAL, GranteeKind.STRUCTURE
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+SAMU = {
+    "subject__profession": "10",
+    "subject__regulator": True,
+    "subject__structure_kind": "SAMU_SMUR",
+}
+WITH_TARGET = {"action": "block.set", "document": None, "target": TARGET}
+REASON = {
+    "context__mode": "bris_de_glace",
+    "context__reason_code": "autre",
+    "context__reason_text": "Malaise",
+}
+SELF = {"subject__kind": "patient", "subject__id": PATIENT, "subject__profession": ""}
+REASONS = "risque_vital, conscience_alteree, urgence_medicale, autre"
+ANSWERS = {"samu": False, "break_glass": False}
+ONESELF = Grantee(identifier=DOCTOR, kind=PERSON)
+
+
+def authorised(
+    until: datetime, whom: str = DOCTOR, kind: GranteeKind = PERSON
+) -> dict[str, object]:
+    """A state in which somebody is authorised until an instant."""
+    entry = Authorisation(grantee=whom, kind=kind, granted_at=NOW - DAY, expires_at=until)
+    return {"authorisations": (entry,)}
+
+
+def blocked(whom: str = DOCTOR, kind: GranteeKind = PERSON) -> dict[str, object]:
+    """A state in which somebody is blocked."""
+    return {"blocks": (Block(grantee=whom, kind=kind, since=NOW - DAY),)}
+
+
+def treating(whom: str = DOCTOR) -> dict[str, object]:
+    """A state in which somebody is treating doctor."""
+    return {"treating_doctors": (TreatingDoctor(professional=whom, since=NOW - DAY),)}
+
+
+def parent(whom: str = PARENT) -> dict[str, object]:
+    """A state in which somebody is legal representative."""
+    return {"representatives": (Representative(representative=whom, relation="FTH", since=NOW),)}
+
+
+def born(day: date | None) -> dict[str, object]:
+    """A state with a day of birth."""
+    return {"birth_date": day}
+
+
+def consents(**changes: bool) -> dict[str, object]:
+    """A state with answers other than the usual ones."""
+    return {"consents": replace(STATE.consents, **changes)}
+
+
+def change(action: str, wanted: object, **more: object) -> dict[str, object]:
+    """A request for a change."""
+    return {"action": action, "document": None, "change": wanted, **more}
+
+
+def grant(*, treating_doctor: bool = False) -> GrantAuthorisation:
+    """A grant to the colleague."""
+    return GrantAuthorisation(grantee=COLLEAGUE, kind=PERSON, treating_doctor=treating_doctor)
+
+
+CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
+    # Who asks.
+    ("action.name", "document.read", {}, {}),
+    ("subject.kind", "professional", {}, {}),
+    ("subject.kind", "employee", {"subject__kind": "employee"}, {}),
+    ("subject.kind", "structure", {"subject__kind": "structure"}, {}),
+    ("subject.kind", "patient", SELF, {}),
+    ("subject.kind", "representative", {"subject__kind": "representative"}, {}),
+    ("subject.kind", "auditor", {"subject__kind": "auditor"}, {}),
+    ("subject.kind", "compliance_officer", {"subject__kind": "compliance_officer"}, {}),
+    ("subject.id", DOCTOR, {}, {}),
+    ("subject.structure", CLINIC, {}, {}),
+    ("subject.structure", "", {"subject__structure": ""}, {}),
+    ("subject.profession", "10", {}, {}),
+    ("subject.profession", "unlisted", {"subject__profession": ""}, {}),
+    ("subject.profession", "unlisted", {"subject__profession": "93"}, {}),
+    ("subject.profession", "unlisted", {"subject__profession": "patient"}, {}),
+    ("subject.authentication", "individual_card", {}, {}),
+    ("subject.authentication", "unknown", {"subject__authentication": ""}, {}),
+    ("subject.capacity", "care", {}, {}),
+    ("subject.capacity", "unknown", {"subject__capacity": ""}, {}),
+    ("subject.capacity", "self", SELF | {"subject__capacity": ""}, {}),
+    ("subject.capacity", "self", {"subject__kind": "representative", "subject__capacity": ""}, {}),
+    ("subject.capacity", "insurance", SELF | {"subject__capacity": "insurance"}, {}),
+    ("subject.regulator", "yes", SAMU, {}),
+    ("subject.regulator", "no", SAMU | {"subject__profession": "60"}, {}),
+    ("subject.regulator", "no", SAMU | {"subject__regulator": False}, {}),
+    ("subject.regulator", "no", SAMU | {"subject__structure_kind": "ETABLISSEMENT"}, {}),
+    # Authorisations.
+    ("subject.authorisation", "none", {}, {}),
+    ("subject.authorisation", "valid", {}, authorised(NOW + SECOND)),
+    ("subject.authorisation", "expired", {}, authorised(NOW)),
+    ("subject.authorisation", "expired", {}, authorised(NOW - SECOND)),
+    ("subject.authorisation", "none", {}, authorised(NOW + DAY, COLLEAGUE)),
+    ("subject.authorisation", "valid", {}, authorised(NOW + DAY, CLINIC, STRUCTURE)),
+    ("subject.authorisation", "none", {"subject__structure": ""}, authorised(NOW + DAY, CLINIC, STRUCTURE)),
+    ("subject.authorisation", "none", {"subject__structure": ""}, authorised(NOW + DAY, "", STRUCTURE)),
+    ("subject.authorisation", "none", {}, authorised(NOW + DAY, CLINIC, PERSON)),
+    ("subject.authorisation", "none", {"subject__kind": "employee"}, authorised(NOW + DAY)),
+    (
+        "subject.authorisation",
+        "valid",
+        {"subject__kind": "employee"},
+        authorised(NOW + DAY, CLINIC, STRUCTURE),
+    ),
+    ("subject.authorisation", "forbidden", {}, blocked()),
+    ("subject.authorisation", "forbidden", {}, blocked(CLINIC, STRUCTURE)),
+    ("subject.authorisation", "forbidden", {}, blocked(CLINIC, STRUCTURE) | authorised(NOW + DAY)),
+    ("subject.authorisation", "none", {}, blocked(COLLEAGUE)),
+    ("subject.authorisation", "none", {}, blocked(DOCTOR, STRUCTURE)),
+    # The treating doctor, as long as the authorisation lasts.
+    ("subject.treating_doctor", "yes", {}, treating() | authorised(NOW + SECOND)),
+    ("subject.treating_doctor", "no", {}, treating() | authorised(NOW)),
+    ("subject.treating_doctor", "no", {}, treating()),
+    ("subject.treating_doctor", "no", {}, treating() | authorised(NOW + DAY) | blocked()),
+    ("subject.treating_doctor", "no", {}, treating(COLLEAGUE) | authorised(NOW + DAY)),
+    ("subject.treating_doctor", "no", {"subject__kind": "patient"}, treating() | authorised(NOW + DAY)),
+    # The representative.
+    ("subject.representative", "yes", {"subject__kind": "representative", "subject__id": PARENT}, parent()),
+    ("subject.representative", "no", {"subject__kind": "representative"}, parent()),
+    ("subject.representative", "no", {"subject__kind": "patient", "subject__id": PARENT}, parent()),
+    ("subject.representative", "no", {"subject__id": PARENT}, parent()),
+    # The patient.
+    ("resource.patient", PATIENT, {}, {}),
+    *(("resource.dossier", status.value, {}, {"status": status}) for status in DossierStatus),
+    ("resource.minor", "no", {}, born(date(2008, 5, 4))),
+    ("resource.minor", "yes", {}, born(date(2008, 5, 5))),
+    ("resource.minor", "yes", {}, born(date(2026, 5, 4))),
+    ("resource.minor", "no", {}, born(date(1900, 1, 1))),
+    ("resource.minor", "no", {}, born(None)),
+    ("resource.samu_access", "permitted", {}, consents(samu=True)),
+    ("resource.samu_access", "opposed", {}, consents(samu=False)),
+    ("resource.break_glass_access", "permitted", {}, consents(break_glass=True)),
+    ("resource.break_glass_access", "opposed", {}, consents(break_glass=False)),
+    ("resource.masked_in_emergency", "permitted", {}, consents(masked_in_emergency=True)),
+    ("resource.masked_in_emergency", "opposed", {}, consents(masked_in_emergency=False)),
+    ("resource.feeding", "accepted", {}, consents(feeding=True)),
+    ("resource.feeding", "opposed", {}, consents(feeding=False)),
+    # The document.
+    ("resource.habilitation", "permitted", {}, {}),
+    ("resource.habilitation", "denied", {"subject__profession": "60", "document__type": "75496-0"}, {}),
+    ("resource.habilitation", "unlisted", {"document__type": "00000-0"}, {}),
+    ("resource.habilitation", "unlisted", {"subject__profession": "93"}, {}),
+    ("resource.habilitation", "unlisted", {"subject__profession": "patient"}, {}),
+    ("resource.habilitation", "unlisted", {"subject__profession": ""}, {}),
+    ("resource.habilitation", "unlisted", {"subject__kind": "auditor"}, {}),
+    ("resource.habilitation", "denied", {"document": None}, {}),
+    ("resource.authors", (COLLEAGUE,), {}, {}),
+    ("resource.authors", (), {"document__authors": ()}, {}),
+    ("resource.author_structure", CLINIC, {}, {}),
+    ("resource.masked", "no", {}, {}),
+    ("resource.masked", "yes", {"document__visibility": ("N", "MASQUE_PS")}, {}),
+    ("resource.masked", "yes", {"document": None}, {}),
+    ("resource.hidden_from_patient", "no", {}, {}),
+    ("resource.hidden_from_patient", "yes", {"document__visibility": ("INVISIBLE_PATIENT",)}, {}),
+    ("resource.hidden_from_patient", "yes", {"document": None}, {}),
+    ("resource.hidden_from_representatives", "no", {}, {}),
+    (
+        "resource.hidden_from_representatives",
+        "yes",
+        {"document__visibility": ("INVISIBLE_REPRESENTANTS_LEGAUX",)},
+        {},
+    ),
+    ("resource.hidden_from_representatives", "unknown", {"document": None}, {}),
+    *(
+        ("resource.status", status, {"document__status": status}, {})
+        for status in ("approved", "deprecated", "archived", "deleted")
+    ),
+    ("resource.signature", "no", {}, {}),
+    ("resource.signature", "yes", {"document__type": "E1762"}, {}),
+    # Whom the act aims at.
+    ("resource.target", "", {}, {}),
+    ("resource.target", COLLEAGUE, WITH_TARGET, {}),
+    ("resource.target_profession", "60", WITH_TARGET, {}),
+    ("resource.target_profession", "unlisted", WITH_TARGET | {"target__profession": "93"}, {}),
+    ("resource.target_authorisation", "unknown", {}, {}),
+    ("resource.target_authorisation", "none", WITH_TARGET, {}),
+    ("resource.target_authorisation", "valid", WITH_TARGET, authorised(NOW + SECOND, COLLEAGUE)),
+    ("resource.target_authorisation", "expired", WITH_TARGET, authorised(NOW, COLLEAGUE)),
+    ("resource.target_authorisation", "forbidden", WITH_TARGET, blocked(COLLEAGUE)),
+    ("resource.target_authorisation", "none", WITH_TARGET, authorised(NOW + DAY, CLINIC, STRUCTURE)),
+    (
+        "resource.target_authorisation",
+        "valid",
+        WITH_TARGET | {"target__kind": "structure", "target__id": CLINIC},
+        authorised(NOW + DAY, CLINIC, STRUCTURE),
+    ),
+    ("resource.target_authorisation", "none", WITH_TARGET | {"target__kind": "person"}, blocked(COLLEAGUE)),
+    ("resource.target_treating_doctor", "yes", {}, {}),
+    ("resource.target_treating_doctor", "no", WITH_TARGET, {}),
+    ("resource.target_treating_doctor", "yes", WITH_TARGET, treating(COLLEAGUE)),
+    ("subject.concerned", "yes", {}, {}),
+    ("subject.concerned", "no", WITH_TARGET, {}),
+    ("subject.concerned", "yes", WITH_TARGET | {"target__id": DOCTOR}, {}),
+    # The circumstances.
+    ("context.caller", "permitted", {}, {}),
+    ("context.caller", "refused", {"caller": "portal", "rpc": product.ACTIVATE_BUNDLE}, {}),
+    ("context.caller", "refused", {"caller": "nobody"}, {}),
+    ("context.mode", "normal", {}, {}),
+    ("context.mode", "unknown", {"context__mode": ""}, {}),
+    ("context.reason", "missing", {}, {}),
+    ("context.reason", "given", REASON, {}),
+    ("context.reason", "missing", REASON | {"context__reason_code": ""}, {}),
+    ("context.reason", "missing", REASON | {"context__reason_code": "curiosite"}, {}),
+    ("context.reason", "missing", REASON | {"context__reason_text": ""}, {}),
+    ("context.reason", "missing", REASON | {"context__reason_text": " \n\t"}, {}),
+    ("context.reason", "missing", REASON | {"context__reason_text": "\u200b\u00a0..."}, {}),
+    ("context.declaration", "current", {}, {}),
+    ("context.declaration", "current", {"context__declared_at": NOW}, {}),
+    ("context.declaration", "current", {"context__declared_at": NOW + SECOND}, {}),
+    ("context.declaration", "current", {"context__declared_at": NOW - 4 * HOUR + SECOND}, {}),
+    ("context.declaration", "lapsed", {"context__declared_at": NOW - 4 * HOUR}, {}),
+    ("context.declaration", "lapsed", {"context__declared_at": NOW - 365 * DAY}, {}),
+    ("context.secret_connection", "no", {}, {}),
+    ("context.secret_connection", "yes", {"context__secret_connection": True}, {}),
+    ("context.agreement", "missing", {}, {}),
+    ("context.agreement", "given", {"context__agreement": True}, {}),
+    ("context.announced", "no", {}, {}),
+    ("context.announced", "yes", {"context__announced": True}, {}),
+    ("context.closure", "missing", {}, {}),
+    ("context.closure", "death", {"context__closure": "death"}, {}),
+    ("context.closure", "death", change("dossier.close", CloseDossier(reason="DECES")), {}),
+    (
+        "context.closure",
+        "patient_request",
+        change("dossier.close", CloseDossier(reason="FERMETURE_DEMANDE_PATIENT")),
+        {},
+    ),
+    (
+        "context.closure",
+        "missing",
+        change("dossier.close", CloseDossier(reason="AUTRE"), context__closure="death"),
+        {},
+    ),
+    # What a change would bring.
+    ("context.asks_authorisation", "no", {}, {}),
+    ("context.asks_authorisation", "yes", change("authorisation.grant", grant()), {}),
+    (
+        "context.asks_authorisation",
+        "yes",
+        change("dossier.create", OpenDossier(**ANSWERS, authorise=ONESELF)),
+        {},
+    ),
+    ("context.asks_authorisation", "no", change("dossier.create", OpenDossier(**ANSWERS)), {}),
+    ("context.asks_treating_doctor", "no", change("authorisation.grant", grant()), {}),
+    ("context.asks_treating_doctor", "yes", change("authorisation.grant", grant(treating_doctor=True)), {}),
+    (
+        "context.asks_treating_doctor",
+        "yes",
+        change("dossier.reopen", ReopenDossier(**ANSWERS, authorise=ONESELF, treating_doctor=True)),
+        {},
+    ),
+    ("context.asks_masked_in_emergency", "no", {}, consents(masked_in_emergency=True)),
+    (
+        "context.asks_masked_in_emergency",
+        "yes",
+        change("consent.update", SetConsents(masked_in_emergency=True)),
+        {},
+    ),
+    (
+        "context.asks_masked_in_emergency",
+        "no",
+        change("consent.update", SetConsents(masked_in_emergency=False)),
+        {},
+    ),
+    (
+        "context.asks_masked_in_emergency",
+        "yes",
+        change("dossier.create", OpenDossier(**ANSWERS, masked_in_emergency=True)),
+        {},
+    ),
+    ("context.keeps_emergency_access", "yes", {}, {}),
+    ("context.keeps_emergency_access", "no", {}, {"consents": NO_CONSENT}),
+    (
+        "context.keeps_emergency_access",
+        "no",
+        change("consent.update", SetConsents(samu=False, break_glass=False)),
+        {},
+    ),
+    ("context.keeps_emergency_access", "yes", change("consent.update", SetConsents(samu=False)), {}),
+    (
+        "context.keeps_emergency_access",
+        "yes",
+        change("consent.update", SetConsents(samu=True)),
+        {"consents": NO_CONSENT},
+    ),
+    ("context.keeps_emergency_access", "no", change("dossier.create", OpenDossier(**ANSWERS)), {}),
+    ("context.withdraws_treating_doctor", "no", {}, {}),
+    (
+        "context.withdraws_treating_doctor",
+        "no",
+        change("block.set", SetBlock(grantee=COLLEAGUE, kind=PERSON)),
+        {},
+    ),
+    (
+        "context.withdraws_treating_doctor",
+        "yes",
+        change(
+            "block.set", SetBlock(grantee=COLLEAGUE, kind=PERSON, withdraw_treating_doctor=True)
+        ),
+        {},
+    ),
+]  # fmt: skip
+
+
+def facts(
+    asked: Query, state: PatientState = STATE, at: datetime = NOW, bundle: Bundle | None = None
+):
+    """The facts of a request in words, and the remarks."""
+    bundle = bundle or our_bundle()
+    found = FactComputer(bundle).compute(asked, state, at)
+    for fact, value in zip(bundle.vocabulary.facts, found.vector, strict=True):
+        assert fact.holds(value), (fact.name, value)
+    return bundle.vocabulary.decode(found.vector), found.remarks
+
+
+def parameters(**changes: object) -> Bundle:
+    """Our bundle with other parameters: `mt__requires_valid` stands for `mt.requires_valid`."""
+    ours = our_bundle()
+    named = {name.replace("__", "."): value for name, value in changes.items()}
+    known = dict(ours.parameters)
+    for name, value in named.items():
+        known[name] = replace(known[name], value=value)
+    return replace(ours, parameters=known)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "asked", "state"),
+    CASES,
+    ids=[f"{n}: {case[0]} is {case[1]}" for n, case in enumerate(CASES)],
+)
+def test_facts(name, expected, asked, state):
+    """A fact is what follows from the request, the state of the patient and the instant."""
+    found, _ = facts(query(**asked), replace(STATE, **state))
+
+    assert found[name] == expected
+
+
+def test_every_value_is_computed():
+    """Each value that may be computed is computed by one of the cases, and nothing else is."""
+    produced = defaultdict(set)
+    for _, _, asked, state in CASES:
+        for name, value in facts(query(**asked), replace(STATE, **state))[0].items():
+            produced[name].add(value)
+
+    never = {
+        name: values - produced[name]
+        for name, (kind, values) in COMPUTED.items()
+        if kind is Kind.CHOICE and values - produced[name]
+    }
+    assert never == {}
+    closed = {"subject.kind", "resource.dossier", "resource.habilitation", "resource.status"}
+    assert all(produced[name] == COMPUTED[name][1] for name in closed)
+    assert set(produced) == {"action.name", *COMPUTED}
+
+
+def test_vocabulary_fits():
+    """The vocabulary has exactly the facts that are computed, with the values that they may get."""
+    vocabulary = our_bundle().vocabulary
+
+    assert {fact.name for fact in vocabulary.facts[1:]} == set(COMPUTED)
+    for name, (kind, values) in COMPUTED.items():
+        assert vocabulary.fact(name).kind is kind
+        assert values <= set(vocabulary.fact(name).values)
+
+
+def test_parameters_fit():
+    """The parameters that facts are computed with are in the bundle, of the right type."""
+    found = {name: our_bundle().parameters[name].type for name in PARAMETERS}
+
+    assert found == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("requires", "asked", "expected"),
+    [
+        (("flag",), SAMU | {"subject__profession": "", "subject__structure_kind": ""}, "yes"),
+        (("profession",), {"subject__regulator": False}, "yes"),
+        (("structure",), SAMU | {"subject__regulator": False, "subject__profession": "60"}, "yes"),
+        (("profession", "structure"), SAMU | {"subject__regulator": False}, "yes"),
+        (("profession", "structure"), SAMU | {"subject__profession": "60"}, "no"),
+        (("profession", "flag", "structure"), SAMU, "yes"),
+        ((), SAMU, "no"),
+    ],
+)
+def test_regulator_proofs(requires, asked, expected):
+    """A regulator is who gives all the proofs that are required; when none is, nobody is."""
+    found, _ = facts(query(**asked), bundle=parameters(centre15__requires=requires))
+
+    assert found["subject.regulator"] == expected
+
+
+@pytest.mark.parametrize(
+    ("requires_valid", "state", "expected"),
+    [
+        (False, treating(), "yes"),
+        (False, treating() | authorised(NOW), "yes"),
+        (True, treating() | authorised(NOW), "no"),
+        (False, {}, "no"),
+    ],
+)
+def test_treating_doctor_parameter(requires_valid, state, expected):
+    """Whether a treating doctor needs a valid authorisation is a parameter."""
+    bundle = parameters(mt__requires_valid=requires_valid)
+
+    found, _ = facts(READ, replace(STATE, **state), bundle=bundle)
+
+    assert found["subject.treating_doctor"] == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "day", "zone", "at", "expected"),
+    [
+        (18, date(2008, 5, 5), "Europe/Paris", datetime(2026, 5, 4, 21, 59, 59, tzinfo=UTC), "yes"),
+        (18, date(2008, 5, 5), "Europe/Paris", datetime(2026, 5, 4, 22, 0, tzinfo=UTC), "no"),
+        (18, date(2008, 5, 5), "Pacific/Tahiti", datetime(2026, 5, 5, 9, 59, tzinfo=UTC), "yes"),
+        (18, date(2008, 5, 5), "Pacific/Tahiti", datetime(2026, 5, 5, 10, 0, tzinfo=UTC), "no"),
+        (18, date(2008, 2, 29), "Europe/Paris", datetime(2026, 2, 28, 12, 0, tzinfo=UTC), "yes"),
+        (18, date(2008, 2, 29), "Europe/Paris", datetime(2026, 3, 1, 12, 0, tzinfo=UTC), "no"),
+        (15, date(2011, 5, 4), "Europe/Paris", NOW, "no"),
+        (15, date(2011, 5, 5), "Europe/Paris", NOW, "yes"),
+        (0, date(2026, 5, 4), "Europe/Paris", NOW, "no"),
+    ],
+)
+def test_majority(age, day, zone, at, expected):
+    """One is of age from the first moment of the birthday, in the legal day of the deployment."""
+    bundle = parameters(minor__majority_age=age, minor__zone=zone)
+
+    found, _ = facts(READ, replace(STATE, birth_date=day), at, bundle)
+
+    assert found["resource.minor"] == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "remarks"),
+    [
+        ({}, ()),
+        ({"subject__profession": ""}, ()),
+        (
+            {"subject__profession": "93"},
+            ("subject.profession: `93` is not listed; give a TRE_G15 code",),
+        ),
+        (
+            {"document__type": "00000-0"},
+            ("resource.document.type: `00000-0` is not a current type; give a code of JDV_J07",),
+        ),
+        (
+            REASON | {"context__reason_code": "curiosite"},
+            (f"context.reason.code: `curiosite` is not listed; give one of {REASONS}",),
+        ),
+        (
+            WITH_TARGET | {"target__profession": "93"},
+            ("resource.target.profession: `93` is not listed; give a TRE_G15 code",),
+        ),
+        (WITH_TARGET | {"target__profession": ""}, ()),
+    ],
+)
+def test_remarks(asked, remarks):
+    """What was stated but is of no use is told with its field, its value and what would be of use."""
+    _, found = facts(query(**asked))
+
+    assert found == remarks
+
+
+def test_habilitation_follows_the_act():
+    """The matrix is asked about depositing for a deposit, and about reading for everything else."""
+    cells = our_bundle().habilitations
+    unlike = [
+        (profession, code)
+        for profession, code, act in cells.cells
+        if act == "read" and profession.isdigit()
+        if cells.cell(profession, code, "read") != cells.cell(profession, code, "deposit")
+    ]
+
+    for profession, code in unlike[:50]:
+        asked = query(subject__profession=profession, document__type=code)
+        for action, act in (("read", "read"), ("mask", "read"), ("deposit", "deposit")):
+            found, _ = facts(query(asked, action=f"document.{action}"))
+            assert found["resource.habilitation"] == cells.cell(profession, code, act)
+    assert unlike
+
+
+def test_unknown_patient():
+    """Of a patient without dossier nothing is permitted, and nobody is authorised."""
+    found, _ = facts(READ, unknown(PATIENT))
+
+    restrictive = ("samu_access", "break_glass_access", "masked_in_emergency", "feeding")
+    assert {found[f"resource.{name}"] for name in restrictive} == {"opposed"}
+    assert (found["resource.dossier"], found["subject.authorisation"]) == ("none", "none")
+
+
+def test_instants_of_other_zones():
+    """An instant is the same one in whatever time zone it is written."""
+    zone = timezone(timedelta(hours=-10))
+    asked = query(context__declared_at=(NOW - 4 * HOUR + SECOND).astimezone(zone))
+    state = replace(STATE, **authorised((NOW + SECOND).astimezone(zone)))
+
+    found = facts(asked, state, NOW.astimezone(zone))
+
+    assert found == facts(asked, state)
+    assert (found[0]["context.declaration"], found[0]["subject.authorisation"]) == (
+        "current",
+        "valid",
+    )
+
+
+# Random requests that are well formed.
+
+IDS = st.sampled_from([DOCTOR, COLLEAGUE, CLINIC, PARENT])
+MAYBE = st.one_of(st.just(""), IDS)
+
+
+def one_of(name: str) -> st.SearchStrategy[str]:
+    """A value of a choice that can be stated, or none."""
+    values = our_bundle().vocabulary.fact(name).values
+    return st.sampled_from(["", *(v for v in values if v not in ("unknown", "missing"))])
+
+
+INSTANTS = st.integers(0, 6 * 365).map(lambda days: NOW - timedelta(days=days))
+KINDS = st.sampled_from(GranteeKind)
+ON = {"grantee": IDS, "kind": KINDS}
+BOOL = st.booleans()
+MAYBE_BOOL = st.one_of(st.none(), BOOL)
+OPENING = {f.name: BOOL for f in fields(Consents) if f.name != "feeding"} | {
+    "authorise": st.one_of(st.none(), st.builds(Grantee, identifier=IDS, kind=KINDS)),
+    "treating_doctor": BOOL,
+}
+CHANGES = st.one_of(
+    st.none(),
+    st.builds(OpenDossier, **OPENING),
+    st.builds(ReopenDossier, **OPENING),
+    st.builds(CloseDossier, reason=st.sampled_from(["DECES", "X", ""])),
+    st.builds(SetConsents, **{f.name: MAYBE_BOOL for f in fields(SetConsents)}),
+    st.builds(GrantAuthorisation, **ON, treating_doctor=BOOL),
+    *(st.builds(kind, **ON) for kind in (RenewAuthorisation, RevokeAuthorisation, LiftBlock)),
+    st.builds(SetBlock, **ON, withdraw_treating_doctor=BOOL),
+    *(st.builds(kind, professional=IDS) for kind in (SetTreatingDoctor, WithdrawTreatingDoctor)),
+    st.builds(AddRepresentative, representative=IDS, relation=st.just("FTH")),
+    st.builds(RemoveRepresentative, representative=IDS),
+)
+STATES = st.builds(
+    PatientState,
+    patient=st.just(PATIENT),
+    status=st.sampled_from(DossierStatus),
+    birth_date=st.one_of(st.none(), st.dates(date(1900, 1, 1), date(2026, 5, 4))),
+    consents=st.builds(Consents, **{f.name: BOOL for f in fields(Consents)}),
+    authorisations=st.lists(
+        st.builds(Authorisation, **ON, granted_at=INSTANTS, expires_at=INSTANTS), max_size=2
+    ).map(tuple),
+    treating_doctors=st.lists(
+        st.builds(TreatingDoctor, professional=IDS, since=INSTANTS), max_size=2
+    ).map(tuple),
+    blocks=st.lists(st.builds(Block, **ON, since=INSTANTS), max_size=1).map(tuple),
+    representatives=st.lists(
+        st.builds(Representative, representative=IDS, relation=st.just("MTH"), since=INSTANTS),
+        max_size=1,
+    ).map(tuple),
+)
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    """Any well-formed request."""
+    kind = draw(one_of("subject.kind").filter(bool))
+    subject = st.builds(
+        Subject,
+        kind=st.just(kind),
+        id=st.just(PATIENT) if kind == "patient" else IDS,
+        profession=st.sampled_from(["", "10", "60", "93", "patient"]),
+        structure=MAYBE,
+        structure_kind=st.sampled_from(["", "SAMU_SMUR", "ETABLISSEMENT"]),
+        authentication=one_of("subject.authentication"),
+        capacity=one_of("subject.capacity"),
+        regulator=BOOL,
+    )
+    document = st.builds(
+        Document,
+        id=IDS,
+        type=st.sampled_from([LETTER, "E1762", "00000-0"]),
+        authors=st.lists(IDS, max_size=3).map(tuple),
+        author_structure=MAYBE,
+        visibility=st.lists(st.sampled_from(CONFIDENTIALITY), max_size=3).map(tuple),
+        status=one_of("resource.status").filter(bool),
+    )
+    context = st.builds(
+        Context,
+        mode=one_of("context.mode"),
+        reason_code=st.sampled_from(["", "autre", "x"]),
+        reason_text=st.sampled_from(["", " ", "Malaise"]),
+        declared_at=st.one_of(st.none(), INSTANTS),
+        secret_connection=BOOL,
+        agreement=BOOL,
+        announced=BOOL,
+        closure=one_of("context.closure"),
+    )
+    target = st.builds(
+        Target,
+        id=IDS,
+        kind=st.sampled_from(["professional", "structure", "person"]),
+        profession=st.sampled_from(["", "10", "93"]),
+    )
+    return draw(
+        st.builds(
+            Query,
+            caller=st.sampled_from(["dossier", "portal", "nobody"]),
+            rpc=st.sampled_from([product.CHECK, product.CHANGE, ""]),
+            subject=subject,
+            action=st.sampled_from(sorted(our_bundle().vocabulary.actions)),
+            patient=st.just(PATIENT),
+            document=document,
+            target=target,
+            context=context,
+            change=CHANGES,
+        )
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_request(data):
+    """For every well-formed request in every state, every fact has one of its values."""
+    asked, state = data.draw(queries()), data.draw(STATES)
+    try:
+        check(asked, our_bundle().vocabulary, COMPUTED, NOW)
+    except RequestError as exc:
+        pytest.fail(str(exc))
+
+    found, remarks = facts(asked, state)
+
+    assert found["action.name"] == asked.action
+    assert all(": `" in remark and "; give " in remark for remark in remarks)
+    assert our_bundle().decide(our_bundle().vocabulary.encode(found)).error == ""

@@ -1,0 +1,274 @@
+"""Every scenario of the policies, through every door, and once more from the log.
+
+The registry is prepared over another connection, as another process would: so each case also shows that
+the service follows the change feed.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import Connection, delete, insert, select, update
+
+from audit.database import reader
+from authz.bundle import Bundle, build, read_folder, restore
+from authz.product import DMP
+from authz.query import Context, Query
+from authz.registry import changes, tables
+from authz.registry.database import connect
+from authz.registry.state import DossierStatus, PatientState, unknown
+from authz.registry.store import Store
+from authz.v1 import authz_pb2 as pb
+from authz.workbench.scenarios import Scenario, read_scenarios
+from tests.service import NOW, POLICIES, Door, entries, running
+
+CHANGES = {
+    changes.OpenDossier: "open_dossier",
+    changes.ReopenDossier: "reopen_dossier",
+    changes.CloseDossier: "close_dossier",
+    changes.SetConsents: "set_consents",
+    changes.GrantAuthorisation: "grant_authorisation",
+    changes.RenewAuthorisation: "renew_authorisation",
+    changes.RevokeAuthorisation: "revoke_authorisation",
+    changes.SetTreatingDoctor: "set_treating_doctor",
+    changes.WithdrawTreatingDoctor: "withdraw_treating_doctor",
+    changes.SetBlock: "set_block",
+    changes.LiftBlock: "lift_block",
+    changes.AddRepresentative: "add_representative",
+    changes.RemoveRepresentative: "remove_representative",
+}
+LISTS = (tables.authorisations, tables.treating_doctors, tables.blocks, tables.representatives)
+
+
+@dataclass
+class Clock:
+    """Stands still at the instant of the scenario."""
+
+    at: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+def scenarios(bundle: Bundle) -> tuple[Scenario, ...]:
+    """All scenarios; a mistake in one is a failure."""
+    files = {str(p.relative_to(POLICIES)): p.read_bytes() for p in POLICIES.rglob("*.yaml")}
+    found, mistakes = read_scenarios(files, bundle.vocabulary)
+    assert not mistakes
+    return found
+
+
+def seed(conn: Connection, state: PatientState, at: datetime) -> None:
+    """Makes a state the patient's, whatever was before, and announces it in the change feed."""
+    store = Store()
+    revision = store.catch_up(conn).revision
+    for table in (*LISTS, tables.patients):
+        conn.execute(delete(table).where(table.c.ins == state.patient))
+    if state.status is not DossierStatus.NONE:
+        new = {"action": "seed", "decision_id": "seed", "at": at}
+        store.save(conn, unknown(state.patient), state, **new)
+        return
+    row = {"revision": revision + 1, "ins": state.patient, "action": "seed"}
+    conn.execute(update(tables.head).values(revision=revision + 1))
+    conn.execute(insert(tables.changes).values(**row, decision_id="seed", at=at))
+
+
+def check_message(query: Query) -> pb.CheckRequest:
+    """The message that says what the query says."""
+    what, whom = query.document, query.target
+    return pb.CheckRequest(
+        subject=subject_message(query),
+        action=query.action,
+        resource=pb.Resource(
+            patient=query.patient,
+            document=what
+            and pb.Document(
+                id=what.id,
+                type=what.type,
+                authors=what.authors,
+                author_structure=what.author_structure,
+                visibility=what.visibility,
+                status=what.status,
+                system=what.system,
+            ),
+            target=whom and pb.Target(id=whom.id, kind=whom.kind, profession=whom.profession),
+        ),
+        context=context_message(query.context),
+    )
+
+
+def subject_message(query: Query) -> pb.Subject:
+    """Who asks."""
+    who = query.subject
+    names = [field.name for field in pb.Subject.DESCRIPTOR.fields]
+    return pb.Subject(**{name: getattr(who, name) for name in names})
+
+
+def context_message(context: Context) -> pb.Context:
+    """The circumstances."""
+    message = pb.Context(
+        mode=context.mode,
+        secret_connection=context.secret_connection,
+        agreement=context.agreement,
+        announced=context.announced,
+        closure=context.closure,
+    )
+    if context.reason_code or context.reason_text:
+        message.reason.code, message.reason.text = context.reason_code, context.reason_text
+    if context.declared_at:
+        stamp = Timestamp()
+        stamp.FromDatetime(context.declared_at)
+        message.declared_at.CopyFrom(stamp)
+    return message
+
+
+def change_message(query: Query) -> pb.ChangeRequest:
+    """The message that asks for the change of the query."""
+    message = pb.ChangeRequest(
+        subject=subject_message(query),
+        patient=query.patient,
+        context=context_message(query.context),
+    )
+    change = query.change
+    part = getattr(message, CHANGES[type(change)])
+    part.SetInParent()
+    match change:
+        case changes.OpenDossier() | changes.ReopenDossier():
+            part.CopyFrom(answers_message(change))
+        case changes.AddRepresentative():
+            part.representative.id = change.representative
+            part.representative.relation = change.relation
+        case changes.SetTreatingDoctor() | changes.WithdrawTreatingDoctor():
+            part.professional.CopyFrom(grantee_message(query))
+        case changes.CloseDossier() | changes.SetConsents() | changes.RemoveRepresentative():
+            copy_flat(change, part)
+        case _:
+            part.grantee.CopyFrom(grantee_message(query))
+            copy_flat(change, part)
+    return message
+
+
+def grantee_message(query: Query) -> pb.Grantee:
+    """Whom the act aims at."""
+    whom = query.target
+    return pb.Grantee(id=whom.id, kind=whom.kind, profession=whom.profession)
+
+
+def copy_flat(change: changes.Change, part: Message) -> None:
+    """Copies what has the same name and is no message."""
+    for field in part.DESCRIPTOR.fields:
+        value = getattr(change, field.name)
+        if field.message_type is None and value is not None:
+            setattr(part, field.name, value)
+
+
+def answers_message(answers: changes.OpenDossier | changes.ReopenDossier) -> pb.OpenDossier:
+    """The answers of the consent screen."""
+    return pb.OpenDossier(
+        birth_date=answers.birth_date.isoformat() if answers.birth_date else "",
+        authorise=answers.authorise is not None,
+        treating_doctor=answers.treating_doctor,
+        samu=answers.samu,
+        break_glass=answers.break_glass,
+        masked_in_emergency=answers.masked_in_emergency,
+        representatives=[
+            pb.Representative(id=r.representative, relation=r.relation)
+            for r in answers.representatives
+        ],
+    )
+
+
+async def through_all_doors(door: Door, query: Query) -> list[tuple[str, pb.Decision]]:
+    """The decisions on one query, by the door that it went through."""
+    if query.change is not None:
+        return [("Change", (await door.registry.Change(change_message(query))).decision)]
+    asked = check_message(query)
+    check, batch, explained = await asyncio.gather(
+        door.authz.Check(asked),
+        door.authz.CheckBatch(pb.CheckBatchRequest(checks=[asked] * 2)),
+        door.authz.Explain(pb.ExplainRequest(check=asked)),
+    )
+    decisions = [check.decision, *batch.decisions, explained.decision]
+    return list(zip(("Check", "CheckBatch", "CheckBatch", "Explain"), decisions, strict=True))
+
+
+Told = tuple[str, str, tuple[str, ...]]
+
+
+def wanted(scenario: Scenario) -> Told:
+    """What the scenario asks for."""
+    return scenario.effect.value, scenario.reason, scenario.obligations
+
+
+def told(decision: pb.Decision) -> Told:
+    """What was answered."""
+    effect = pb.Effect.Name(decision.effect).removeprefix("EFFECT_").lower()
+    return effect, decision.reason_code, tuple(sorted(decision.obligations))
+
+
+def replays(url: str) -> Iterator[tuple[str, Told]]:
+    """Each decision of the log by its id, computed again from its facts and the stored bundle."""
+    with reader(url).connect() as conn:
+        stored = conn.execute(select(tables.bundles.c.digest, tables.bundles.c.content))
+        found = {digest: restore(content, DMP) for digest, content in stored}
+    for entry in entries(url):
+        if entry["kind"] in ("decision", "change"):
+            facts = (tuple(f) if isinstance(f, list) else f for f in entry["facts"])
+            verdict = found[entry["bundle"]].decide(tuple(facts))
+            obligations = tuple(sorted(verdict.obligations))
+            yield entry["id"], (verdict.effect.value, verdict.reason, obligations)
+
+
+async def test_every_scenario_through_every_door(tmp_path):
+    """Check, CheckBatch, Explain and Change all answer what the scenario says, and so does the log."""
+    bundle = build(read_folder(POLICIES), DMP)
+    found = scenarios(bundle)
+    services = tuple(dict.fromkeys(scenario.query.caller for scenario in found))
+    clock = Clock()
+    wrong: list[str] = []
+    answers: dict[str, tuple[Scenario, Told]] = {}
+    async with running(tmp_path, services=services, clock=clock) as service:
+        other = connect(service.url)
+        with other.connect() as conn:
+            for scenario in found:
+                clock.at = scenario.at
+                with conn.begin():
+                    seed(conn, scenario.state, scenario.at)
+                door = service.doors[scenario.query.caller]
+                for name, decision in await through_all_doors(door, scenario.query):
+                    answers[decision.id] = scenario, told(decision)
+                    if told(decision) != wanted(scenario):
+                        wrong.append(f"{scenario.place}: {name}: {told(decision)}: {scenario.it}")
+        other.dispose()
+
+        again = dict(replays(service.url))
+
+    assert len(found) >= 150
+    assert wrong == []
+    assert again == {place: answer for place, (_, answer) in answers.items()}
+
+
+async def test_a_change_of_another_process_is_seen_at_once(tmp_path):
+    """What another process has committed decides the very next request, for better and for worse."""
+    bundle = build(read_folder(POLICIES), DMP)
+    given = next(
+        s
+        for s in scenarios(bundle)
+        if s.reason == "AUTHORISED" and s.query.action == "document.read" and not s.obligations
+    )
+    closed = replace(given.state, status=DossierStatus.CLOSED, closed_at=given.at)
+    told_then = []
+    async with running(tmp_path, services=(given.query.caller,), clock=lambda: given.at) as service:
+        other = connect(service.url)
+        for state in (given.state, closed) * 20:
+            with other.begin() as conn:
+                seed(conn, state, given.at)
+
+            decision = await service.door.check(check_message(given.query))
+
+            told_then.append(decision.reason_code)
+        other.dispose()
+    assert told_then == ["AUTHORISED", "DOSSIER_CLOSED"] * 20
