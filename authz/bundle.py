@@ -1,13 +1,13 @@
 """A bundle: all of `policies/` read, checked, compiled, hashed and frozen.
 
 `build` is pure: it takes the files' bytes and gives a bundle, or raises with *every* mistake found. The
-canonical content holds what decides, and nothing that does not (comments, layout, file order within a
-theme): its SHA-256 is the digest that each decision names, and from it alone the bundle can be built again.
+canonical content holds what decides, and nothing that does not (comments, layout, the order of keys). Its
+SHA-256 is the digest that each decision names, and from it alone the bundle can be built again.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -68,10 +68,15 @@ class Bundle:
     types: Mapping[str, DocumentType]
     services: ServiceTable
     decide: Decide
+    index: Mapping[str, Rule] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Indexes the rules: each answer looks one up."""
+        object.__setattr__(self, "index", {rule.uid: rule for rule in self.rules})
 
     def rule(self, uid: str) -> Rule | None:
         """The rule called `uid`, if the bundle has it and the parameters make it active."""
-        return next((rule for rule in self.rules if rule.uid == uid), None)
+        return self.index.get(uid)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
