@@ -33,8 +33,14 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def serial(certificate: x509.Certificate) -> str:
-    """A certificate's serial number, hexadecimal and upper case as most tools print it."""
-    return f"{certificate.serial_number:X}"
+    """A certificate's serial number as most tools print it: hexadecimal, upper case, whole bytes."""
+    return hexadecimal(certificate.serial_number)
+
+
+def hexadecimal(number: int) -> str:
+    """A serial number, written in whole bytes."""
+    digits = f"{number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
 
 
 def extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:

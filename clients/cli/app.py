@@ -11,6 +11,7 @@ from clients.cli import serve
 from clients.cli.check import check
 from clients.cli.demo import demo
 from clients.cli.ins import app as ins
+from clients.cli.pki import app as pki
 
 EXIT_CODES: Final = """\
 0  done; for `check`: allowed; for `policy` and `log`: what was to be shown holds
@@ -34,6 +35,7 @@ app.add_typer(serve.app, name="serve")
 app.add_typer(policy, name="policy", help="Check and test the policies. Needs no service.")
 app.add_typer(log, name="log")
 app.add_typer(ins, name="ins")
+app.add_typer(pki, name="pki")
 
 
 def _print_version(wanted: bool) -> None:
