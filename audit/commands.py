@@ -149,10 +149,11 @@ def _since(conn: Connection, seen: dict[str, int]) -> Iterator[Stored]:
 
 def _vocabulary(conn: Connection, stored: Stored) -> Sequence[Mapping[str, object]] | None:
     """The facts of the entry's bundle, where the database keeps that bundle."""
-    if not inspect(conn).has_table("bundles"):
+    digest: object = stored.entry.get("bundle", "")
+    if not (isinstance(digest, str) and digest.isalnum() and inspect(conn).has_table("bundles")):
         return None
     query = text("SELECT content FROM bundles WHERE digest = :digest")
-    content = conn.execute(query, {"digest": stored.entry.get("bundle", "")}).scalar()
+    content = conn.execute(query, {"digest": digest}).scalar()
     try:
         facts = orjson.loads(content or b"{}")["vocabulary"]["facts"]
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -7,13 +7,14 @@ from typing import Final
 from urllib.parse import quote
 
 from pysqlite3 import dbapi2
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from audit.errors import AddressError, UnreachableError
 from audit.tables import log_batches
 
-_BUSY_S: Final = 5.0
+_WAIT_S: Final = 5
+"""How long to wait for a writer, or for a server that does not answer, in seconds."""
 
 
 def reader(url: str) -> Engine:
@@ -33,7 +34,9 @@ def reader(url: str) -> Engine:
         return create_engine(
             parsed,
             isolation_level="REPEATABLE READ",
-            connect_args={"options": "-c default_transaction_read_only=on"},
+            execution_options={"postgresql_readonly": True},
+            poolclass=NullPool,  # a connection is closed after use: nobody closes the engine
+            connect_args={} if "connect_timeout" in parsed.query else {"connect_timeout": _WAIT_S},
         )
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
         # Only the scheme is repeated: the rest may hold a password.
@@ -67,7 +70,7 @@ def _sqlite(path: str) -> Engine:
     uri = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
 
     def connect() -> dbapi2.Connection:
-        conn = dbapi2.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+        conn = dbapi2.connect(uri, uri=True, timeout=_WAIT_S, isolation_level=None)
         conn.execute("PRAGMA query_only = ON")
         conn.execute("PRAGMA wal_autocheckpoint = 0")
         return conn

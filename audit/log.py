@@ -35,6 +35,7 @@ _MOVE_HEAD: Final = (
     "UPDATE log_head SET next_index = :end, hash = :hash"
     " WHERE origin = :origin AND epoch = :epoch AND next_index = :start"
 )
+_TOUCH: Final = "UPDATE log_head SET epoch = epoch WHERE origin = :origin AND epoch = :epoch"
 _ADD_BATCH: Final = (
     'INSERT INTO log_batches (origin, first_index, "count", at, previous, hash, entries)'
     " VALUES (:origin, :start, :count, :at, :previous, :hash, :entries)"
@@ -100,10 +101,17 @@ class Log:
 
         Earlier writers are fenced off from that commit on. If it fails, open again.
 
+        Args:
+            conn: a connection at the beginning of a transaction.
+            random: where the key of the patients' handles comes from.
+
         Raises:
             LogDamagedError: the end of the stored log is not what its head says, or it lost what
                 this writer had committed.
         """
+        if conn.dialect.name == "postgresql":
+            # Waits for a writer that is at work, and then sees what that one has committed.
+            conn.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         row = self._load(conn)
         if row is None:
             epoch, key, head = 1, random(_KEY_BYTES), _EMPTY
@@ -183,6 +191,15 @@ class Log:
         run(conn, _ADD_BATCH, batch)
         self._patients.save(conn, last)
         return recorded
+
+    def touch(self, conn: Connection) -> None:
+        """Writes the head as it is, so that a commit has something to make durable.
+
+        Raises:
+            FencedError: another writer has opened the log since.
+        """
+        if run(conn, _TOUCH, {"origin": self.origin, "epoch": self.epoch}) != 1:
+            raise self._fenced()
 
     def committed(self) -> None:
         """Adopts the batch: its commit has succeeded."""

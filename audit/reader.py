@@ -172,10 +172,11 @@ def find(conn: Connection, decision_id: str) -> Stored | None:
     near = log_batches.c.at.between(rfc3339(instant - _NEAR), rfc3339(instant + _NEAR))
     for condition in (near, ~near):
         query = select(log_batches).where(condition).execution_options(yield_per=_CHUNK)
-        for row in conn.execute(query):
-            if wanted.encode() not in row.entries:
-                continue
-            for stored in Batch(*row).stored():
-                if wanted.encode() in stored.bytes and stored.entry.get("id") == wanted:
-                    return stored
+        with conn.execute(query) as rows:
+            for row in rows:
+                if wanted.encode() not in row.entries:
+                    continue
+                for stored in Batch(*row).stored():
+                    if wanted.encode() in stored.bytes and stored.entry.get("id") == wanted:
+                        return stored
     return None

@@ -148,13 +148,14 @@ def _check_patients(conn: Connection, origin: str, key: bytes, patients: dict[st
     derived = {handle(key, patient): last for patient, last in patients.items()}
     wrong = []
     query = select(log_patients).where(log_patients.c.origin == origin)
-    for row in conn.execute(query.execution_options(yield_per=1000)):
-        last = derived.pop(row.handle, None)
-        if last is None:
-            what = f"the table of patients has one without entries: `{row.handle.hex()}`"
-            raise LogDamagedError(origin, 0, Damage.PATIENT, what)
-        if (row.seq, row.commitment) != (last.seq, last.commitment):
-            wrong.append(last.index)
+    with conn.execute(query.execution_options(yield_per=1000)) as rows:
+        for row in rows:
+            last = derived.pop(row.handle, None)
+            if last is None:
+                what = f"the table of patients has one without entries: `{row.handle.hex()}`"
+                raise LogDamagedError(origin, 0, Damage.PATIENT, what)
+            if (row.seq, row.commitment) != (last.seq, last.commitment):
+                wrong.append(last.index)
     wrong += [last.index for last in derived.values()]
     if wrong:
         what = "it is the last of its patient, but the table of patients says otherwise"

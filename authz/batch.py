@@ -31,6 +31,7 @@ from authz.model import Effect, Verdict
 from authz.query import Query
 from authz.record import draft
 from authz.registry.apply import apply
+from authz.registry.database import is_conflict
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
 
@@ -52,6 +53,9 @@ class Activation:
     bundle: Bundle
     cause: str
 
+
+ATTEMPTS: Final = 3
+"""How often a batch is decided when other processes keep being faster."""
 
 _TRIAL: Final = 1 << 18
 """As many bytes as the entries of a full batch take, about."""
@@ -109,8 +113,10 @@ class Batcher:
             raise UnavailableError(f"the log can't be opened: {exc}") from exc
         self.run([Activation(self._bundle, "start")])
 
-    def run(self, items: Sequence[Item]) -> list[Answer]:
+    def run(self, items: Sequence[Item], *, attempts: int = ATTEMPTS) -> list[Answer]:
         """Decides all items as one batch; the answers are on durable record when this returns.
+
+        Where another process was faster, nothing was written, and the batch is decided again.
 
         Raises:
             UnavailableError: nothing was answered; whatever was decided is void.
@@ -126,6 +132,8 @@ class Batcher:
             # Whatever went wrong, nothing is answered; a commit in doubt is found out by reading again.
             self._abandon()
             self._use(self.bundle)
+            if is_conflict(exc) and attempts > 1:
+                return self.run(items, attempts=attempts - 1)
             kind = UnavailableError if _is_of_the_store(exc) else UnrecordableError
             raise kind(f"not recorded: {type(exc).__name__}: {exc}") from exc
         self.bundle = self._bundle
@@ -145,7 +153,7 @@ class Batcher:
                 trial.rollback()
             self._log.rolled_back()
             with conn.begin():  # what was taken back never came to the disk; this does
-                conn.exec_driver_sql("UPDATE log_head SET epoch = epoch")
+                self._log.touch(conn)
         except Exception as exc:
             self._abandon()
             raise UnavailableError(f"still not writable: {type(exc).__name__}: {exc}") from exc
@@ -158,8 +166,8 @@ class Batcher:
         self._engine.dispose()
 
     def _transact(self, conn: Connection, items: Sequence[Item]) -> list[Answer]:
+        head = self._store.catch_up(conn, changes=any(map(_may_change, items)))
         at = self._clock()
-        head = self._store.catch_up(conn)
         self._revision = head.revision
         self._changed: dict[str, PatientState] = {}
         asked = any(isinstance(item, Call) for item in items)
@@ -267,6 +275,10 @@ class Batcher:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _may_change(item: Item) -> bool:
+    return isinstance(item, Activation) or any(query.change for query in item.queries)
 
 
 def _is_of_the_store(error: Exception) -> bool:

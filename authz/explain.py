@@ -254,7 +254,7 @@ class _Words:
                 holds_or_not = (
                     self._say("contient", "holds") if wanted else self._say("sans", "without")
                 )
-                return f"{fact.wording.text(self._language)} {holds_or_not} `{fact.values[bit]}`"
+                return f"{self._name(place)} {holds_or_not} {self._value(fact, bit)}"
             case Same(left, right, wanted):
                 verb = self._say("est", "is") if wanted else self._say("n'est pas", "is not")
                 return f"{self._name(left)} {verb} {self._name(right)}"
@@ -293,8 +293,8 @@ class _Words:
         if len(allowed) <= few or len(allowed) <= len(others):
             wanted = self._say(" ou ", " or ").join(self._value(fact, v) for v in sorted(allowed))
         else:
-            beside = self._say(" ni ", " nor ").join(self._value(fact, v) for v in others)
-            wanted = self._say(f"ni {beside}", f"neither {beside}")
+            beside = self._say(" ou ", " or ").join(self._value(fact, v) for v in others)
+            wanted = self._say("autre que ", "other than ") + beside
         colon = " : " if self._french else ": "
         return f"{name}{colon}{stands}{self._say(' ; il faudrait', '; wanted')}{colon}{wanted}"
 

@@ -173,6 +173,8 @@ def _definitive(nir: str) -> str:
 
 def _require_digits(number: str, *, corsica: bool) -> None:
     """Refuse what is no ASCII digit, but for the letter of a Corsican department if allowed."""
+    if number.isascii() and number.isdigit():
+        return
     letter = 6 if corsica and number[_DEPARTMENT] in _CORSICA else None
     for index, char in enumerate(number):
         if char not in _DIGITS and index != letter:

@@ -11,9 +11,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._decisions = Counter(
+        decisions = Counter(
             "dmp_decisions", "Decisions answered.", ["effect"], registry=self.registry
         )
+        self._decisions = {effect: decisions.labels(effect) for effect in Effect}
         self._seconds = Histogram(
             "dmp_call_seconds", "Time from call to answer.", ["rpc"], registry=self.registry
         )
@@ -47,7 +48,7 @@ class Metrics:
 
     def answered(self, effect: Effect) -> None:
         """Counts a decision."""
-        self._decisions.labels(effect).inc()
+        self._decisions[effect].inc()
 
     def took(self, rpc: str, seconds: float) -> None:
         """Counts a call that was answered."""

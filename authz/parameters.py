@@ -115,6 +115,8 @@ def holds(parameters: Parameters, condition: Node, mistakes: Mistakes, where: st
         elif parameter.type == "boolean" and isinstance(wanted.value, bool):
             satisfied &= wanted.value is parameter.value
         else:
-            message = f"`when` compares booleans, choices and lists, not `{name}` ({parameter.type})"
+            message = (
+                f"`when` compares booleans, choices and lists, not `{name}` ({parameter.type})"
+            )
             mistakes.at(wanted, where, message)
     return satisfied

@@ -38,6 +38,9 @@ _UNPRINTABLE: Final = re.compile(
 
 _NUMBER: Final = re.compile(r"\d{5,}2[AB]\d{4,}|\d{10,}", re.ASCII)
 
+_IGNORANCE: Final = (UNKNOWN_ACTION, "missing")
+"""The values of choices that stand for not knowing; nobody states them."""
+
 Violation = tuple[str, str, str]
 
 
@@ -223,6 +226,8 @@ def _claims(
     claims: Mapping[str, str], vocabulary: Vocabulary, computed: Mapping[str, object]
 ) -> Iterator[Violation]:
     """Claims may only set facts of origin `caller` that nothing else sets."""
+    if not claims:
+        return
     free = {f.name: f for f in vocabulary.facts if f.origin == "caller" and f.name not in computed}
     free.pop("action.name", None)
     for name, value in claims.items():
@@ -240,9 +245,12 @@ def _claims(
 
 def _choice(name: str, value: str, vocabulary: Vocabulary, path: str = "") -> Iterator[Violation]:
     """A stated choice is one of the fact's values, and not the one that stands for ignorance."""
-    values = [v for v in vocabulary.fact(name).values if v not in (UNKNOWN_ACTION, "missing")]
-    if value and value not in values:
-        yield path or name, f"unknown value: `{_shown(value)}`", suggest(value, values)
+    if not value:
+        return
+    values = vocabulary.fact(name).values
+    if value not in values or value in _IGNORANCE:
+        known = [v for v in values if v not in _IGNORANCE]
+        yield path or name, f"unknown value: `{_shown(value)}`", suggest(value, known)
 
 
 def _listed(vocabulary: Vocabulary, name: str) -> str:

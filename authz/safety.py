@@ -11,13 +11,19 @@ literals) decides. A denial could turn into an allow in two ways, for an allow b
    fact covers what remains of A, or a deny box that can still hold does.
 2. A deny box D held before and cannot hold any more. Harmless when A and what remains of D contradict each
    other, or a deny box that can still hold covers both.
+
+A box is taken here for the set of what it rules out: each value of a choice that it does not allow, and
+the opposite of each other literal. Then one box covers another when it rules out no more, and two boxes
+together rule out the union. A set is the bits of an integer, which is what makes thousands of rules no
+matter.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
-from authz.conditions import conjoin
+from authz.conditions import opposite
 from authz.model import (
     ACTION,
     Box,
@@ -25,8 +31,11 @@ from authz.model import (
     Fact,
     Has,
     In,
+    Kind,
     Literal,
+    Member,
     Rule,
+    Same,
     Vocabulary,
     facts_of,
 )
@@ -45,61 +54,110 @@ class OpenDoor:
 def open_doors(vocabulary: Vocabulary, rules: Sequence[Rule]) -> Iterator[OpenDoor]:
     """All open doors of a set of rules, one a rule and fact."""
     seen: set[tuple[str, str]] = set()
-    for group in _by_action(vocabulary, rules):
+    masks = _Masks(vocabulary, rules)
+    for group in _by_action(masks, rules):
+        widest = _widest(group)
         for place, fact in enumerate(vocabulary.facts):
-            for door in _doors(place, fact, group):
-                key = (door.rule.uid, fact.name)
+            # Where the widest boxes leave no door open, none does: the others allow and deny less.
+            if not any(_doors(place, widest, masks)):
+                continue
+            for rule, beside in _doors(place, group, masks):
+                key = (rule.uid, fact.name)
                 if key not in seen:
                     seen.add(key)
-                    yield door
+                    yield OpenDoor(rule=rule, fact=fact, beside=beside)
 
 
-Entry = tuple[Rule, Box]
+Entry = tuple[Rule, int]
+"""A rule with what one of its boxes rules out."""
 
 
-def _by_action(vocabulary: Vocabulary, rules: Iterable[Rule]) -> list[list[Entry]]:
+class _Masks:
+    """Numbers everything that boxes rule out; a mask is a set of such numbers.
+
+    * `of`: what each literal rules out.
+    * `about`: what speaks of a fact; `lost`: what of it rules out its default.
+    * `impossible`: sets that no request escapes: all values of a fact, a literal and its opposite.
+    * `actions`: what rules out each action.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, rules: Iterable[Rule]) -> None:
+        self.of: dict[Literal, int] = {}
+        self.about = [0 for _ in vocabulary.facts]
+        self.lost = [0 for _ in vocabulary.facts]
+        self.impossible: list[int] = []
+        values: dict[int, list[int]] = {}
+        size = 0
+        for place, fact in enumerate(vocabulary.facts):
+            if fact.kind is Kind.CHOICE:
+                values[place] = [1 << size + value for value in range(len(fact.values))]
+                size += len(fact.values)
+                self.about[place] = sum(values[place])
+                self.lost[place] = values[place][fact.default]  # type: ignore[index]  # a choice's is a place
+                self.impossible.append(self.about[place])
+        self.actions = values[vocabulary.index[ACTION]]
+        for literal in {li: None for rule in rules for box in rule.boxes for li in box}:
+            if isinstance(literal, In):
+                bits = values[literal.fact]
+                self.of[literal] = sum(b for v, b in enumerate(bits) if v not in literal.allowed)
+                continue
+            self.of[literal] = 1 << size
+            size += 1
+            for place in facts_of(literal):
+                self.about[place] |= self.of[literal]
+                if not _true_at_default(literal, vocabulary.facts[place]):
+                    self.lost[place] |= self.of[literal]
+            if opposite(literal) in self.of:
+                self.impossible.append(self.of[literal] | self.of[opposite(literal)])
+
+    def box(self, box: Box) -> int:
+        """What a box rules out."""
+        return reduce(or_, (self.of[literal] for literal in box), 0)
+
+    def contradict(self, ruled_out: int) -> bool:
+        """Whether nothing is left that is not ruled out."""
+        return any(ruled_out & those == those for those in self.impossible)
+
+
+def _by_action(masks: _Masks, rules: Iterable[Rule]) -> Iterator[list[Entry]]:
     """The boxes that can apply to each action; groups that are alike are looked at once."""
-    place = vocabulary.index[ACTION]
-    groups: Mapping[int, list[Entry]] = defaultdict(list)
-    everything = frozenset(range(len(vocabulary.facts[place].values)))
-    for rule in rules:
-        for box in rule.boxes:
-            named = [li.allowed for li in box if isinstance(li, In) and li.fact == place]
-            for action in everything.intersection(*named):
-                groups[action].append((rule, box))
-    unlike = {tuple((rule.uid, box) for rule, box in group): group for group in groups.values()}
-    return list(unlike.values())
+    entries = [(rule, masks.box(box)) for rule in rules for box in rule.boxes]
+    groups = (
+        tuple(number for number, (_, box) in enumerate(entries) if not box & action)
+        for action in masks.actions
+    )
+    for group in dict.fromkeys(groups):
+        yield [entries[number] for number in group]
 
 
-def _doors(place: int, fact: Fact, group: Sequence[Entry]) -> Iterator[OpenDoor]:
-    remains = [(rule, box, _at_default(box, place, fact)) for rule, box in group]
-    still = [(rule, box, rest) for rule, box, rest in remains if rest is not None]
-    denies = [rest for rule, _, rest in still if rule.effect is Effect.DENY]
+def _widest(group: Iterable[Entry]) -> list[Entry]:
+    """The boxes that no other box of the same effect covers."""
+    kept: dict[Effect, dict[int, Rule]] = {effect: {} for effect in Effect}
+    for rule, box in sorted(group, key=lambda entry: entry[1].bit_count()):
+        if not _covered(box, kept[rule.effect]):
+            kept[rule.effect][box] = rule
+    return [(rule, box) for boxes in kept.values() for box, rule in boxes.items()]
+
+
+def _doors(place: int, group: Sequence[Entry], masks: _Masks) -> Iterator[tuple[Rule, Rule | None]]:
+    about, lost = masks.about[place], masks.lost[place]
+    still = [(rule, box, box & ~about) for rule, box in group if not box & lost]
+    denies = {rest for rule, _, rest in still if rule.effect is Effect.DENY}
     allows = [(rule, box, rest) for rule, box, rest in still if rule.effect is Effect.ALLOW]
-    silent = [box for _, box, rest in allows if rest == box]
+    silent = {box for _, box, rest in allows if rest == box}
     for rule, box, rest in allows:
         if rest != box and not _covered(rest, silent) and not _covered(rest, denies):
-            yield OpenDoor(rule=rule, fact=fact, beside=None)
-    lost = [(r, box) for r, box, rest in remains if r.effect is Effect.DENY and rest is None]
-    for rule, box in lost:
-        others = frozenset(li for li in box if place not in facts_of(li))
-        for allow, _, allow_rest in allows:
-            both = conjoin(others, allow_rest)
-            if both is not None and not _covered(both, denies):
-                yield OpenDoor(rule=rule, fact=fact, beside=allow)
-                break
+            yield rule, None
+    for rule, box in group:
+        if rule.effect is Effect.DENY and box & lost:
+            for allow, _, rest in allows:
+                both = box & ~about | rest
+                if not _covered(both, denies) and not masks.contradict(both):
+                    yield rule, allow
+                    break
 
 
-def _at_default(box: Box, place: int, fact: Fact) -> Box | None:
-    """What remains of a box when the fact is at its default; None when it cannot hold."""
-    if all(_true_at_default(li, fact) for li in box if place in facts_of(li)):
-        return frozenset(li for li in box if place not in facts_of(li))
-    return None
-
-
-def _true_at_default(literal: Literal, fact: Fact) -> bool:
-    if isinstance(literal, In):
-        return fact.default in literal.allowed
+def _true_at_default(literal: Has | Same | Member, fact: Fact) -> bool:
     if isinstance(literal, Has):
         return (
             isinstance(fact.default, int)
@@ -108,14 +166,5 @@ def _true_at_default(literal: Literal, fact: Fact) -> bool:
     return not literal.wanted  # an absent identifier equals nothing and is in no set
 
 
-def _covered(box: Box, covers: Iterable[Box]) -> bool:
-    return any(all(_implied(literal, box) for literal in cover) for cover in covers)
-
-
-def _implied(literal: Literal, box: Box) -> bool:
-    if isinstance(literal, In):
-        return any(
-            isinstance(li, In) and li.fact == literal.fact and li.allowed <= literal.allowed
-            for li in box
-        )
-    return literal in box
+def _covered(box: int, covers: Iterable[int]) -> bool:
+    return any(not cover & ~box for cover in covers)

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -147,7 +147,7 @@ class RegistryService(rpc.RegistryServiceServicer):
         asked = wire.change_query(
             request, caller=self._service, rpc=product.CHANGE, trace_id=trace_id(context)
         )
-        decided = await self._decide(asked)
+        (decided,) = await self._decide(asked)
         return pb.ChangeResponse(decision=wire.decision(decided), revision=decided.changed)
 
     async def GetPatient(
@@ -163,20 +163,23 @@ class RegistryService(rpc.RegistryServiceServicer):
         asked = wire.query(
             check, caller=self._service, rpc=product.GET_PATIENT, trace_id=trace_id(context)
         )
-        decided = await self._decide(asked)
-        answer = pb.GetPatientResponse(decision=wire.decision(decided))
+        listing = replace(asked, action="authorisation.list")
+        decided, listed = await self._decide(asked, listing)
+        answer = pb.GetPatientResponse(
+            decision=wire.decision(decided), listing=wire.decision(listed)
+        )
         if decided.verdict.effect is Effect.ALLOW:
-            answer.patient.CopyFrom(wire.patient(decided.state, decided.at))
+            with_lists = listed.verdict.effect is Effect.ALLOW
+            answer.patient.CopyFrom(wire.patient(decided.state, decided.at, with_lists=with_lists))
         return answer
 
-    async def _decide(self, asked: Query) -> Decision:
-        """Decides one query; what is wrong with it is told in the fields of these two messages."""
+    async def _decide(self, *asked: Query) -> tuple[Decision, ...]:
+        """Decides queries; what is wrong with the first is told in the fields of these two messages."""
         try:
-            self._desk.check(asked)
+            self._desk.check(asked[0])
         except RequestError as exc:
             raise exc.renamed({"resource.patient": "patient", "resource": "change"}) from None
-        (decided,) = await self._desk.decide(asked)
-        return decided
+        return await self._desk.decide(*asked)
 
 
 class PolicyService(rpc.PolicyServiceServicer):
@@ -225,6 +228,7 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._handlers: dict[str, Any] = {}
 
     async def intercept_service(
         self,
@@ -232,10 +236,15 @@ class Guard(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:  # noqa: ANN401 - as grpc declares it
         """Wraps the handler of a unary call; health streams pass as they are."""
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-        name = str(handler_call_details.method).lstrip("/")
+        method = handler_call_details.method
+        if method not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None or handler.unary_unary is None:
+                return handler
+            self._handlers[method] = self._guarded(str(method).lstrip("/"), handler)
+        return self._handlers[method]
+
+    def _guarded(self, name: str, handler: Any) -> Any:  # noqa: ANN401 - as grpc declares it
         inner, read = handler.unary_unary, handler.request_deserializer
 
         async def guarded(data: bytes, context: Context) -> object:

@@ -5,7 +5,7 @@ of `authz.query`.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -25,6 +25,9 @@ MAX_CONTENT: Final = 1_000
 
 MAX_LISTED: Final = 20
 """Representatives named in one change."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 
 EFFECTS: Final = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
 
@@ -137,9 +140,10 @@ def explanation(decided: Decision, explained: Explanation, *, language: str) -> 
     )
 
 
-def patient(state: PatientState, at: datetime) -> pb.Patient:
-    """The state of a patient, as it may be shown."""
+def patient(state: PatientState, at: datetime, *, with_lists: bool) -> pb.Patient:
+    """The state of a patient; who is authorised and who is blocked only `with_lists`."""
     consents = state.consents
+    authorisations, blocks = (state.authorisations, state.blocks) if with_lists else ((), ())
     return pb.Patient(
         id=state.patient,
         dossier=state.status,
@@ -158,10 +162,10 @@ def patient(state: PatientState, at: datetime) -> pb.Patient:
                 expires_at=instant(a.expires_at),
                 state="valid" if at < a.expires_at else "expired",
             )
-            for a in state.authorisations
+            for a in authorisations
         ],
         treating_doctors=[doctor.professional for doctor in state.treating_doctors],
-        blocks=[pb.Grantee(id=block.grantee, kind=block.kind) for block in state.blocks],
+        blocks=[pb.Grantee(id=block.grantee, kind=block.kind) for block in blocks],
         representatives=[
             pb.Representative(id=r.representative, relation=r.relation)
             for r in state.representatives
@@ -194,9 +198,7 @@ def bundle(standing: Standing) -> pb.Bundle:
 
 def instant(at: datetime) -> Timestamp:
     """An aware datetime as a protobuf timestamp."""
-    stamp = Timestamp()
-    stamp.FromDatetime(at.astimezone(UTC))
-    return stamp
+    return Timestamp(seconds=(at - _EPOCH) // _SECOND, nanos=at.microsecond * 1000)
 
 
 def _finding(finding: RuleFinding, language: str) -> pb.RuleFinding:

@@ -1,95 +1,60 @@
-"""Opens the database safely and brings its tables up to date.
-
-SQLite is the one database so far: one file on a local disk, one machine. What makes it safe is in
-`connect`, and each item of it was a way to lose a commit that had been answered.
-"""
+"""Opens the database safely and brings its tables up to date: SQLite or PostgreSQL, by its url."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import pysqlite3.dbapi2 as sqlite
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from authz.errors import DatabaseError
+from authz.errors import ConflictError, DatabaseError
+from authz.registry import sqlite
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_EXAMPLE: Final = "give one like `sqlite:////var/lib/dmp/authz.db`"
-_BUSY_S: Final = 5.0
-"""How long to wait for another process that writes, in seconds."""
-
-_FIXED: Final = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-_FIXED_SINCE: Final = (3, 53)
+_EXAMPLE: Final = (
+    "give one like `sqlite:////var/lib/dmp/authz.db` or `postgresql+psycopg://dmp@host/dmp`"
+)
+_FASTER: Final = {"40001", "40P01"}
+"""PostgreSQL's codes for a transaction that gave way to another: serialization failure, deadlock."""
 
 
 def connect(url: str, *, read_only: bool = False) -> Engine:
-    """Opens the database of `url`, creating file and folder, readable by this user only.
-
-    * Write-ahead log with `synchronous=FULL`: a commit that returned is on disk.
-    * A transaction begins with BEGIN IMMEDIATE, so that what it read is still true when it writes.
-    * One connection is kept, for the one writer; more are opened when asked for, and closed again.
-    * Foreign keys are checked.
+    """Opens the database of `url` so that a commit that returned is durable.
 
     Args:
-        url: `sqlite:///` and a path. A database in memory is refused: it keeps no record.
-        read_only: never write, never wait for the writer, and require that the file exists.
+        url: `sqlite:///` and a path, or `postgresql+psycopg://user@host/name`. An SQLite database in
+            memory is refused: it keeps no record.
+        read_only: never write, and require that the database exists.
 
     Raises:
-        DatabaseError: the url, folder or file can't be used, or this SQLite can lose commits.
+        DatabaseError: the url can't be used, or what it leads to can lose commits.
     """
-    if not has_wal_fix(sqlite.sqlite_version_info):
-        raise DatabaseError(
-            f"sqlite `{sqlite.sqlite_version}` can lose committed rows (WAL reset):"
-            " install pysqlite3 with SQLite 3.53 or later"
-        )
-    path = _path(url)
     try:
-        if read_only:
-            path.open("rb").close()
-        else:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-    except OSError as exc:
-        raise DatabaseError(
-            f"database `{path}` can't be opened: {exc.strerror}: check `{exc.filename}`"
-        ) from exc
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        module=sqlite,
-        # None: SQLAlchemy says BEGIN, the driver does not guess when.
-        connect_args={"isolation_level": None, "timeout": _BUSY_S, "check_same_thread": False},
-        pool_size=1,
-    )
-    pragmas = ["foreign_keys=ON"]
-    pragmas += ["query_only=ON", "wal_autocheckpoint=0"] if read_only else ["synchronous=FULL"]
-    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as exc:
+        raise DatabaseError(f"database is not a url: {_EXAMPLE}") from exc
+    match parsed.drivername:
+        case "sqlite" | "sqlite+pysqlite":
+            name = parsed.database or ":memory:"
+            if name == ":memory:" or name.startswith("file:") or parsed.query or parsed.host:
+                shown = parsed.render_as_string(hide_password=True)
+                raise DatabaseError(f"database `{shown}` is not a plain file: {_EXAMPLE}")
+            return sqlite.connect(Path(name), read_only=read_only)
+        case "postgresql" | "postgresql+psycopg":
+            from authz.registry import postgresql  # noqa: PLC0415 - only those who use it pay for it
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite.Connection, _: ConnectionPoolEntry) -> None:
-        if not read_only and _ask(connection, "journal_mode=WAL") != "wal":
-            raise DatabaseError(f"database `{path}` can't keep a write-ahead log: use a local disk")
-        for pragma in pragmas:
-            _ask(connection, pragma)
+            return postgresql.connect(parsed, read_only=read_only)
+        case other:
+            raise DatabaseError(f"unknown kind of database: `{other}`: {_EXAMPLE}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
 
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema")
-    except (SQLAlchemyError, sqlite.Error) as exc:
-        cause = getattr(exc, "orig", None) or exc
-        raise DatabaseError(
-            f"database `{path}` can't be used: {cause}: check that it is one of dmp's, and that no"
-            " other program holds it"
-        ) from exc
-    return engine
+def is_conflict(error: BaseException) -> bool:
+    """Whether another transaction was faster, so that it makes sense to decide the batch again."""
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, ConflictError) or code in _FASTER
 
 
 def migrate(engine: Engine) -> None:
@@ -110,41 +75,16 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
     _alembic(engine, command.downgrade, revision)
 
 
-def has_wal_fix(version: tuple[int, int, int]) -> bool:
-    """Whether this SQLite is free of the WAL-reset race, by which 3.7.0 to 3.51.2 lose commits."""
-    major, minor, patch = version
-    fixed = _FIXED.get((major, minor))
-    return (major, minor) >= _FIXED_SINCE or (fixed is not None and patch >= fixed)
-
-
-def _path(url: str) -> Path:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as exc:
-        raise DatabaseError(f"database is not a url: {_EXAMPLE}") from exc
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"}:
-        raise DatabaseError(f"unknown kind of database: `{parsed.drivername}`: {_EXAMPLE}")
-    name = parsed.database or ":memory:"
-    if name == ":memory:" or name.startswith("file:") or parsed.query or parsed.host:
-        shown = parsed.render_as_string(hide_password=True)
-        raise DatabaseError(f"database `{shown}` is not a plain file: {_EXAMPLE}")
-    return Path(name)
-
-
-def _ask(connection: sqlite.Connection, pragma: str) -> object:
-    """Sets a pragma; what SQLite answers, which for most is nothing."""
-    cursor = connection.cursor()
-    row = cursor.execute(f"PRAGMA {pragma}").fetchone()
-    cursor.close()
-    return row[0] if row else None
-
-
 def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision: str) -> None:
     config = Config()
     # A percent sign is special to the configuration parser, and may stand in a path.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                from authz.registry.postgresql import prepare_migration  # noqa: PLC0415 - as above
+
+                prepare_migration(connection)
             config.attributes["connection"] = connection
             direction(config, revision)
     except (SQLAlchemyError, CommandError) as exc:

@@ -2,11 +2,15 @@
 
 The caller owns the connection and its transaction, and calls in this order for each batch:
 
-    head = store.catch_up(conn)                   # forgets what others changed since
+    head = store.catch_up(conn, changes=...)      # forgets what others changed since
     states = store.get_many(conn, patients)
     revision = store.save(conn, old, new, ...)    # for each change
     conn.commit()                                 # on any exception: conn.rollback()
     store.adopt(changed, revision)                # only now does the cache hold the new states
+
+On PostgreSQL each batch sees the database as of its `catch_up`, by REPEATABLE READ. One that may change
+something takes a lock first, so that such batches queue: the order of revisions is the order of commits,
+and nobody decides in vain. Batches that only read wait for nobody.
 
 What a batch saved and did not commit never enters the cache, so a rolled back batch leaves nothing
 to clean up. Errors of the database itself come through as SQLAlchemy's: they are the caller's, like
@@ -20,10 +24,16 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError
 
 from authz.errors import ConflictError, DatabaseError
 from authz.registry import rows, tables
+from authz.registry.database import is_conflict
 from authz.registry.state import PatientState
+
+# Held back are only those who take the same lock or move the head, not those who read it. It must come
+# before the first query: that is when PostgreSQL fixes what the transaction sees.
+_QUEUE: Final = "LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"
 
 _HEAD: Final = select(tables.head.c.revision, tables.head.c.bundle)
 _MOVE_HEAD: Final = (
@@ -64,15 +74,22 @@ class Store:
         self._next = 0  # the revision as this batch has moved it
         self._unsettled: set[str] = set()  # patients this batch saved: not to be cached yet
 
-    def catch_up(self, conn: Connection) -> Head:
+    def catch_up(self, conn: Connection, *, changes: bool = False) -> Head:
         """Forgets the patients that others changed; the first step of every transaction.
 
         One query when nothing is new. When the database is behind the cache, after a restore or a
         fail-over, the whole cache is forgotten.
 
+        Args:
+            conn: a connection that has begun no transaction, or has not used it yet.
+            changes: whether this batch may call `save` or `activate`. It can without, but may then
+                conflict with another writer.
+
         Raises:
             DatabaseError: the head is missing, so this is no registry.
         """
+        if changes and conn.dialect.name == "postgresql":
+            conn.exec_driver_sql(_QUEUE)
         row = conn.execute(_HEAD).one_or_none()
         if row is None:
             raise DatabaseError("registry head is missing: restore the database from a backup")
@@ -198,7 +215,12 @@ class Store:
 
     def _move_head(self, conn: Connection, **values: str) -> int:
         statement = _MOVE_HEAD.values(values) if values else _MOVE_HEAD
-        revision: int = conn.execute(statement).scalar_one()
+        try:
+            revision: int = conn.execute(statement).scalar_one()
+        except DBAPIError as exc:
+            if not is_conflict(exc):
+                raise
+            raise ConflictError("another writer moved on: catch up and decide again") from exc
         if revision != self._next + 1:
             raise ConflictError(
                 f"registry is at revision `{revision - 1}`, not `{self._next}`:"

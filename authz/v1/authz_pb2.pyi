@@ -1213,21 +1213,27 @@ class GetPatientResponse(_message.Message):
 
     DECISION_FIELD_NUMBER: _builtins.int
     PATIENT_FIELD_NUMBER: _builtins.int
+    LISTING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def decision(self) -> Global___Decision: ...
     @_builtins.property
     def patient(self) -> Global___Patient:
         """absent when the decision is a denial"""
 
+    @_builtins.property
+    def listing(self) -> Global___Decision:
+        """on authorisation.list: when it is a denial, patient has neither authorisations nor blocks"""
+
     def __init__(
         self,
         *,
         decision: Global___Decision | None = ...,
         patient: Global___Patient | None = ...,
+        listing: Global___Decision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "patient", b"patient"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "listing", b"listing", "patient", b"patient"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "patient", b"patient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "listing", b"listing", "patient", b"patient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -218,7 +218,8 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPatient(self, request, context):
-        """Reads the state of a patient's dossier, if policy allows it (action dossier.read).
+        """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
+        and who is blocked only if policy allows that too (action authorisation.list).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

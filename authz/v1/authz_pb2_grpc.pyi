@@ -88,7 +88,9 @@ class RegistryServiceStub:
     Change: _grpc.UnaryUnaryMultiCallable[_authz_pb2.ChangeRequest, _authz_pb2.ChangeResponse]
     """Changes what the rules need to know of a patient, if policy allows it."""
     GetPatient: _grpc.UnaryUnaryMultiCallable[_authz_pb2.GetPatientRequest, _authz_pb2.GetPatientResponse]
-    """Reads the state of a patient's dossier, if policy allows it (action dossier.read)."""
+    """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
+    and who is blocked only if policy allows that too (action authorisation.list).
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -96,7 +98,9 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     Change: _aio.UnaryUnaryMultiCallable[_authz_pb2.ChangeRequest, _authz_pb2.ChangeResponse]  # type: ignore[assignment]
     """Changes what the rules need to know of a patient, if policy allows it."""
     GetPatient: _aio.UnaryUnaryMultiCallable[_authz_pb2.GetPatientRequest, _authz_pb2.GetPatientResponse]  # type: ignore[assignment]
-    """Reads the state of a patient's dossier, if policy allows it (action dossier.read)."""
+    """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
+    and who is blocked only if policy allows that too (action authorisation.list).
+    """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -113,7 +117,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authz_pb2.GetPatientRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authz_pb2.GetPatientResponse, _abc.Awaitable[_authz_pb2.GetPatientResponse]]:
-        """Reads the state of a patient's dossier, if policy allows it (action dossier.read)."""
+        """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
+        and who is blocked only if policy allows that too (action authorisation.list).
+        """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

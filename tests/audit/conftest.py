@@ -1,20 +1,20 @@
-"""Fixtures: a database in a temporary folder, and a connection to it."""
+"""Fixtures: a database as the service opens it, of each kind in turn, and a connection to it."""
 
 import pytest
 
-from tests.audit.world import database
+from authz.registry.database import connect
 
 
 @pytest.fixture
-def path(tmp_path):
+def url(database):
     """Where the database is."""
-    return tmp_path / "dmp.db"
+    return database.url
 
 
 @pytest.fixture
-def engine(path):
+def engine(url):
     """The database, as the service opens it."""
-    engine = database(path)
+    engine = connect(url)
     yield engine
     engine.dispose()
 

@@ -1,11 +1,12 @@
 """The writer: one row a commit, nothing ahead of the disk, one writer at a time."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
 from pysqlite3 import dbapi2
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from audit import reader
 from audit.entry import GENESIS, Entry, canonical, commitment
@@ -174,6 +175,44 @@ def test_the_older_writer_is_fenced_off(engine):
         assert verify(conn, ORIGIN).count == 2
 
 
+def test_a_log_is_taken_over_from_a_writer_at_work(engine):
+    """A new writer waits for the batch that is being written, and goes on behind it."""
+    with engine.connect() as conn, engine.connect() as other, ThreadPoolExecutor(1) as thread:
+        older = opened(conn)
+        older.append(conn, [draft(), draft()], at=instant(0), random=os.urandom)
+        waiting = thread.submit(opened, other)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.2)
+        conn.commit()
+
+        younger = waiting.result()
+
+        assert younger.next_index == 2
+        append(other, younger, draft(), batch=1)
+        assert verify(other, ORIGIN).count == 3
+
+
+def test_touching_proves_nothing_but_the_disk(conn):
+    """A touched log is as it was, and the touch is something to commit."""
+    log, other = opened(conn), opened(conn, "other")
+    before = set(conn.execute(select(log_head)).all())
+    conn.commit()
+
+    log.touch(conn)
+    conn.commit()
+
+    assert before == set(conn.execute(select(log_head)).all())
+    append(conn, other, draft())
+
+
+def test_a_fenced_writer_can_not_even_touch(conn):
+    """A writer that was fenced off is told so when it looks whether it can write."""
+    older, _ = opened(conn), opened(conn)
+
+    with pytest.raises(FencedError):
+        older.touch(conn)
+
+
 def test_a_fenced_writer_writes_nothing_even_when_committed(conn):
     """Even if its transaction is committed by mistake, a fenced writer has changed nothing."""
     older, _ = opened(conn), opened(conn)
@@ -262,6 +301,7 @@ def test_a_head_that_does_not_fit_is_refused(conn, change, damage):
     """A log whose head and last batch differ is not opened."""
     fill(conn)
     conn.execute(update(log_head).values(**change))
+    conn.commit()
 
     with pytest.raises(LogDamagedError) as caught:
         Log(ORIGIN).open(conn, random=os.urandom)
@@ -273,6 +313,7 @@ def test_a_lost_head_is_refused(conn):
     """A log that has entries but no head is not begun again."""
     fill(conn)
     conn.execute(log_head.delete())
+    conn.commit()
 
     with pytest.raises(LogDamagedError, match="the head was set back: it says 0 entries"):
         Log(ORIGIN).open(conn, random=os.urandom)
@@ -285,6 +326,7 @@ def test_an_altered_tail_is_refused(conn):
     entries = conn.execute(select(log_batches.c.entries).where(last)).scalar_one()
     altered = entries.replace(b'"allow"', b'"never"')
     conn.execute(update(log_batches).where(last).values(entries=altered))
+    conn.commit()
 
     with pytest.raises(LogDamagedError, match="entry 9: altered"):
         Log(ORIGIN).open(conn, random=os.urandom)
@@ -310,6 +352,7 @@ def test_opening_counts_epochs(conn):
     assert [opened(conn).epoch for _ in range(3)] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_failing_disk_leaves_the_log_as_it_was(conn):
     """After an error in the middle of a batch the log goes on from what was committed."""
     log = opened(conn)
@@ -325,6 +368,28 @@ def test_a_failing_disk_leaves_the_log_as_it_was(conn):
     [recorded] = append(conn, log, draft(), batch=2)
 
     assert isinstance(caught.value.__cause__, dbapi2.OperationalError)
+    assert recorded.index == 1
+    assert verify(conn, ORIGIN).count == 2
+
+
+def test_a_batch_that_fails_in_its_middle_leaves_the_log_as_it_was(conn, engine):
+    """After an error behind the first statement of a batch the log goes on from what was committed."""
+    log = opened(conn)
+    append(conn, log, draft())
+
+    def fail(_conn, _cursor, statement, *_rest):
+        if statement.startswith("INSERT INTO log_patients"):
+            raise OSError("input/output error")
+
+    event.listen(engine, "before_cursor_execute", fail)
+    with pytest.raises(OSError, match="input/output"):
+        log.append(conn, [draft()], at=instant(1), random=os.urandom)
+    event.remove(engine, "before_cursor_execute", fail)
+    conn.rollback()
+    log.rolled_back()
+
+    [recorded] = append(conn, log, draft(), batch=2)
+
     assert recorded.index == 1
     assert verify(conn, ORIGIN).count == 2
 

@@ -4,16 +4,20 @@ import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from pysqlite3 import dbapi2
-from sqlalchemy import StaticPool, create_engine, event
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from audit import reader
 from audit.entry import commitment
 from audit.log import Log
-from audit.tables import metadata
 from audit.verify import verify
 from tests.audit.world import ORIGIN, draft, instant
+from tests.databases import empty
 
 PATIENTS = st.lists(st.sampled_from(["", "1", "2", "3", "4"]), max_size=6)
 
@@ -21,12 +25,13 @@ PATIENTS = st.lists(st.sampled_from(["", "1", "2", "3", "4"]), max_size=6)
 class LogMachine(RuleBasedStateMachine):
     """Compares the log after each step with what a list and a dict say."""
 
+    def __init__(self, engine):
+        super().__init__()
+        self.engine = engine
+
     @initialize(cached=st.integers(0, 3))
     def begin(self, cached):
-        self.engine = create_engine("sqlite://", module=dbapi2, poolclass=StaticPool)
-        event.listen(self.engine, "connect", lambda conn, _: setattr(conn, "isolation_level", None))
-        event.listen(self.engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
-        metadata.create_all(self.engine)
+        empty(self.engine)
         self.conn = self.engine.connect()
         self.cached = cached
         self.ids: list[str] = []
@@ -104,8 +109,11 @@ class LogMachine(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "conn"):
             self.conn.close()
-            self.engine.dispose()
 
 
-TestLogMachine = LogMachine.TestCase
-TestLogMachine.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+def test_log_machine(engine):
+    """Whatever becomes of its batches, the log is what a list and a dict say."""
+    run_state_machine_as_test(
+        lambda: LogMachine(engine),
+        settings=settings(max_examples=60, stateful_step_count=20, deadline=None),
+    )

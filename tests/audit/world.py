@@ -1,33 +1,15 @@
-"""A small world for the log: a database as the service opens it, drafts, and a filled log."""
+"""A small world for the log: drafts, and a filled log."""
 
 import os
-from pathlib import Path
 
-from pysqlite3 import dbapi2
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 
 from audit.entry import uuid7
 from audit.log import Log, Recorded
-from audit.tables import metadata
 
 ORIGIN = "dmp.test/1"
 START_MS = 1_794_997_600_000  # 2026-11-18T10:26:40Z
 ALICE, BOB, CAROL = "0000000000000000000001", "0000000000000000000002", "0000000000000000000003"
-
-
-def database(path: Path) -> Engine:
-    """The SQLite file at `path`, with the settings of the service and the tables of the log."""
-    engine = create_engine(f"sqlite:///{path}", module=dbapi2)
-
-    @event.listens_for(engine, "connect")
-    def _settings(conn, _record):
-        conn.isolation_level = None
-        conn.execute("PRAGMA journal_mode = WAL")
-        conn.execute("PRAGMA synchronous = FULL")
-
-    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN IMMEDIATE"))
-    metadata.create_all(engine)
-    return engine
 
 
 def draft(patient: str = ALICE, *, ms: int = START_MS, **fields: object) -> dict[str, object]:

@@ -322,8 +322,11 @@ async def test_who_hangs_up_stops_no_activation(tmp_path, folder):
         before = service.service.loop.bundle.digest
         edited(folder, "priority: 80", "priority: 81")
         call = service.door.policy.ActivateBundle(pb.ActivateBundleRequest(subject=officer()))
-        await asyncio.sleep(0.05)
 
+        async def begun() -> bool:
+            return bool(service.service.activator._running)
+
+        await until(begun)
         call.cancel()
 
         async def changed() -> bool:

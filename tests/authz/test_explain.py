@@ -131,9 +131,9 @@ def test_least():
     assert search.least({1: 1, 2: 1, 3: 1}) == {1: 1}
 
 
-def test_search_is_bounded():
+def test_search_is_bounded(monkeypatch):
     """The search for remedies ends after so many tries, however many denials stand in the way."""
-    letters = "abcdefghijklmno"
+    letters = [f"x_{letter}" for letter in "abcdefghijklmno"]
     facts = [fact_document(f"context.{x}", Kind.CHOICE, ("no", "yes", "maybe")) for x in letters]
     rng = Random(8)
     denying = [
@@ -152,7 +152,7 @@ def test_search_is_bounded():
     ]
     allowing = [
         rule_document(
-            f"allow-{x}", Effect.ALLOW, {"action_id": "thing.see"}, {"context": [{f"$.{x}": c}]}
+            f"allow-{x[2:]}", Effect.ALLOW, {"action_id": "thing.see"}, {"context": [{f"$.{x}": c}]}
         )
         for x in letters
         for c in [{"condition": "Equals", "value": "yes"}]
@@ -166,10 +166,14 @@ def test_search_is_bounded():
         return built.decide(vector)
 
     world = replace(built, decide=decide)
+    vector = world.vocabulary.encode({ACTION: "thing.see"})
 
-    remedies(world, world.vocabulary.encode({ACTION: "thing.see"}))
+    remedies(world, vector)
+    free, asked = asked, 0
+    monkeypatch.setattr(explaining, "_MAX_TRIES", 30)
+    remedies(world, vector)
 
-    assert explaining._MAX_TRIES / 4 < asked <= 2 * explaining._MAX_TRIES
+    assert asked <= 30 < free
 
 
 # What decided, and what came nearest.
@@ -307,77 +311,68 @@ KNOWN = {
 }
 
 
-def said(element, path, condition, known):
+def said(path, condition, known):
     """What is said of one condition, in both languages."""
-    rule = rule_document(
-        "r", Effect.ALLOW, {"action_id": "thing.see"}, {element: {path: condition}}
-    )
-    world = world_of(WORDED, rule)
+    element, _, attribute = path.partition(".")
+    rules = {element: {f"$.{attribute}": condition}}
+    world = world_of(WORDED, rule_document("r", Effect.ALLOW, {"action_id": "thing.see"}, rules))
     vector = WORDED.encode(KNOWN | known)
     found = []
     for language in ("fr", "en"):
         told = explain(world, vector, language=language)
         finding = told.nearest or told.deciding[0]
-        found += [
-            condition.text for condition in finding.conditions if "thing" not in condition.text
-        ]
+        texts = [one.text for one in finding.conditions]
+        found += [text for text in texts if "l'acte" not in text and "the action" not in text]
     return found
 
 
 @pytest.mark.parametrize(
-    ("element", "path", "condition", "known", "french", "english"),
+    ("path", "condition", "known", "french", "english"),
     [
         (
-            "subject",
-            "$.rank",
+            "subject.rank",
             {"condition": "Equals", "value": "high"},
             {"subject.rank": "high"},
             "le rang : rang high",
             "the rank: rank high",
         ),
         (
-            "subject",
-            "$.rank",
+            "subject.rank",
             {"condition": "IsIn", "values": ["high", "top"]},
             {},
             "le rang : rang low ; il faudrait : rang high ou rang top",
             "the rank: rank low; wanted: rank high or rank top",
         ),
         (
-            "subject",
-            "$.rank",
+            "subject.rank",
             {"condition": "NotEquals", "value": "low"},
             {},
-            "le rang : rang low ; il faudrait : ni rang low",
-            "the rank: rank low; wanted: neither rank low",
+            "le rang : rang low ; il faudrait : autre que rang low",
+            "the rank: rank low; wanted: other than rank low",
         ),
         (
-            "subject",
-            "$.id",
+            "subject.id",
             {"condition": "EqualsAttribute", "ace": "resource", "path": "$.author"},
             {},
             "la personne est l'auteur",
             "the person is the author",
         ),
         (
-            "subject",
-            "$.id",
+            "subject.id",
             {"condition": "IsNotInAttribute", "ace": "resource", "path": "$.owners"},
             {},
             "la personne n'est pas parmi les titulaires",
             "the person is not among the owners",
         ),
         (
-            "resource",
-            "$.tags",
+            "resource.tags",
             {"condition": "AnyIn", "values": ["secret"]},
             {},
             "les marques contient le secret",
             "the tags holds secrecy",
         ),
         (
-            "resource",
-            "$.tags",
+            "resource.tags",
             {"condition": "Not", "value": {"condition": "AnyIn", "values": ["old"]}},
             {},
             "les marques sans old",
@@ -385,12 +380,11 @@ def said(element, path, condition, known):
         ),
     ],
 )
-def test_sentences(element, path, condition, known, french, english):
+def test_sentences(path, condition, known, french, english):
     """A condition is told with the words of the vocabulary: how things stand, and what was wanted."""
-    found = said(element, path, condition, known)
+    found = said(path, condition, known)
 
-    assert found[0] == french
-    assert found[-1] == english
+    assert found == [french, english]
 
 
 def test_remedy_sentence():
@@ -414,16 +408,16 @@ def test_remedy_sentence():
 
 def test_nearest_looks_past_boxes_of_other_actions():
     """A rule whose nearest alternative is for another action still counts by the one for this action."""
+    owned = {"condition": "IsInAttribute", "ace": "resource", "path": "$.owners"}
+    named = [
+        {"$.name": {"condition": "Equals", "value": f"thing.{verb}"}} for verb in ("drop", "see")
+    ]
     rule = rule_document(
         "r",
         Effect.ALLOW,
         {},
-        {
-            "action": [{"$.name": {"condition": "Equals", "value": "thing.drop"}}, {"$.name": {"condition": "Equals", "value": "thing.see"}}],
-            "subject": {"$.id": {"condition": "IsInAttribute", "ace": "resource", "path": "$.owners"}},
-            "resource": {"$.author": {"condition": "IsInAttribute", "ace": "resource", "path": "$.owners"}},
-        },
-    )  # fmt: skip
+        {"action": named, "subject": {"$.id": owned}, "resource": {"$.author": owned}},
+    )
     world = world_of(WORDED, rule)
 
     told = explain(world, WORDED.encode(KNOWN), language="en")

@@ -173,7 +173,7 @@ def test_as_many_as_may_be():
     """As many authors, codes and characters as are permitted are no violation."""
     asked = query(
         document__authors=("x" * MAX_ID,) * MAX_AUTHORS,
-        document__visibility=CONFIDENTIALITY,
+        document__visibility=(CONFIDENTIALITY * 4)[:MAX_CODES],
         context__reason_text="é" * MAX_TEXT,
         subject__name="Dr\u00a0Ève « L'Œuvre »\n\tligne",
         context__declared_at=NOW + CLOCK_SKEW,

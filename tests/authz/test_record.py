@@ -217,7 +217,7 @@ async def test_any_entry_can_be_decided_again(tmp_path):
 
         found = [entry for entry in service.entries() if entry["kind"] in ("decision", "change")]
         again = [replayed(bundle_of(service, entry["bundle"]), entry) for entry in found]
-    assert len(found) == 9
+    assert len(found) == 10
     assert [recorded(entry) for entry in found] == again
 
 

@@ -28,6 +28,7 @@ VOCABULARY = vocabulary_of(
     fact_document("resource.tags", Kind.CHOICES, ("public", "secret")),
     fact_document("resource.owners", Kind.IDENTIFIERS),
     fact_document("resource.author", Kind.IDENTIFIER),
+    fact_document("context.weather", Kind.CHOICE, ("snow", "rain", "sun")),
 )
 
 
@@ -49,6 +50,8 @@ PUBLIC = {"$.tags": {"condition": "AnyIn", "values": ["public"]}}
 SECRET = {"$.tags": {"condition": "AnyIn", "values": ["secret"]}}
 HIGH, LOW, UNKNOWN = ({"$.rank": equals(rank)} for rank in ("high", "low", "unknown"))
 NOT_HIGH = {"$.rank": {"condition": "NotEquals", "value": "high"}}
+WET = {"$.weather": {"condition": "IsIn", "values": ["snow", "rain"]}}
+BRIGHT = {"$.weather": {"condition": "IsIn", "values": ["snow", "sun"]}}
 BLOCKED = {"$.blocked": equals("yes")}
 
 
@@ -114,6 +117,13 @@ def test_shut(allows, denies):
             "deny-0",
             "subject.blocked",
             "allow-0",
+        ),
+        (
+            [{"subject": NOT_HIGH, "context": WET}],
+            [{"subject": UNKNOWN, "context": BRIGHT}],
+            "allow-0",
+            "subject.rank",
+            None,
         ),
         (
             [{"subject": NOT_HIGH, "resource": SECRET}],

@@ -245,7 +245,7 @@ def told(found: PatientState) -> dict[str, object]:
 
 
 async def test_every_change_of_the_contract_is_carried_out(tmp_path):
-    """Each is decided, recorded and stored, gets the next revision, and is shown by GetPatient."""
+    """Each is decided, recorded and stored, and gets the next revision."""
     me, other = "00B1038575", "899700301015"
     expected = [
         {"status": "open", "samu": True, "authorised": {me}},
@@ -395,18 +395,41 @@ async def test_a_structure_authorises_itself(tmp_path):
 
 
 async def test_a_patient_is_shown_to_who_may_read(tmp_path):
-    """GetPatient gives the state with the decision that permits it, and decides as any other call."""
+    """GetPatient gives the state with the decisions that permit it, and decides as any other call."""
     async with running(tmp_path, clock=lambda: NOW) as service:
         await service.door.change(opening(samu=False))
 
-        answer = await service.door.registry.GetPatient(seen(doctor()))
+        answer = await service.door.registry.GetPatient(seen(holder()))
 
-        assert service.entries()[-1]["id"] == answer.decision.id
+        entries = service.entries()[2:]
+    assert [e["id"] for e in entries] == [answer.decision.id, answer.listing.id]
+    assert [e["action"] for e in entries] == ["dossier.read", "authorisation.list"]
     shown = answer.patient
     assert (shown.id, shown.dossier, shown.samu, shown.break_glass) == (ANASTA, "open", False, True)
     (authorised,) = shown.authorisations
     assert (authorised.grantee.id, authorised.state) == ("00B1038575", "valid")
     assert authorised.expires_at.ToDatetime() - authorised.granted_at.ToDatetime() == timedelta(365)
+
+
+async def test_who_is_blocked_is_not_shown_to_everyone(tmp_path):
+    """Who may read the dossier but not list professionals sees neither the authorised nor the blocked."""
+    block = pb.SetBlock(grantee=whom())
+    async with running(tmp_path) as service:
+        await service.door.change(opening())
+        await service.door.change(change(holder(), set_block=block))
+
+        to_doctor = await service.door.registry.GetPatient(seen(doctor()))
+        to_holder = await service.door.registry.GetPatient(seen(holder()))
+
+    assert (to_doctor.decision.effect, to_doctor.listing.effect) == (
+        pb.EFFECT_ALLOW,
+        pb.EFFECT_DENY,
+    )
+    assert to_doctor.patient.dossier == "open"
+    assert not to_doctor.patient.authorisations
+    assert not to_doctor.patient.blocks
+    assert [grantee.id for grantee in to_holder.patient.blocks] == ["899700301015"]
+    assert len(to_holder.patient.authorisations) == 1
 
 
 async def test_a_patient_is_not_shown_to_who_may_not(tmp_path):

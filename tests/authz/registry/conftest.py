@@ -1,17 +1,16 @@
-"""A migrated database in a file of its own."""
+"""A migrated database, of each kind in turn."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from authz.registry.database import connect, migrate
+from authz.registry.database import connect
+from tests.databases import Database
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = connect(f"sqlite:///{tmp_path}/registry.db")
-    migrate(engine)
+def engine(database: Database) -> Iterator[Engine]:
+    engine = connect(database.url)
     yield engine
     engine.dispose()

@@ -70,11 +70,11 @@ def save(store: Store, conn: Connection, old: PatientState, new: PatientState) -
     )
 
 
-def put(store: Store, engine: Engine, *states: PatientState) -> int:
+def put(store: Store, engine: Engine, *states: PatientState, changes: bool = False) -> int:
     """Saves states in one committed batch."""
     revision = 0
     with engine.begin() as conn:
-        store.catch_up(conn)
+        store.catch_up(conn, changes=changes)
         for state in states:
             revision = save(store, conn, store.get(conn, state.patient), state)
     store.adopt(states, revision)

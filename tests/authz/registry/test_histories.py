@@ -1,14 +1,17 @@
 """Random histories of changes, against a model made of plain dictionaries."""
 
-import tempfile
 from copy import deepcopy
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from authz.errors import ChangeError
 from authz.registry.apply import apply
@@ -27,10 +30,11 @@ from authz.registry.changes import (
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
 )
-from authz.registry.database import connect, migrate
+from authz.registry.database import connect
 from authz.registry.state import AuthorisationState, Grantee, GranteeKind
 from authz.registry.store import Store
 from tests.authz.registry.samples import CHILD, NOW, PATIENT, PERSON, TERMS
+from tests.databases import empty
 
 PATIENTS = st.sampled_from([PATIENT, CHILD])
 NUMBERS = st.sampled_from(["A", "B", "C"])
@@ -217,36 +221,22 @@ def seen(state):
     )
 
 
-@cache
-def empty_database() -> bytes:
-    """The file of a migrated database, made once."""
-    with tempfile.TemporaryDirectory() as folder:
-        engine = connect(f"sqlite:///{folder}/empty.db")
-        migrate(engine)
-        engine.dispose()
-        return Path(folder, "empty.db").read_bytes()
-
-
 class Histories(RuleBasedStateMachine):
     """Two processes and one database; whatever one of them commits, both tell as the model does."""
 
-    @initialize(empty=st.booleans())
-    def begin(self, empty):
-        self.folder = tempfile.TemporaryDirectory()
-        file = Path(self.folder.name, "registry.db")
-        file.write_bytes(empty_database())
-        self.engines = [connect(f"sqlite:///{file}") for _ in range(2)]
+    def __init__(self, engines):
+        super().__init__()
+        self.engines = engines
+
+    @initialize(new=st.booleans())
+    def begin(self, new):
+        empty(self.engines[0])
         self.stores = [Store(patients_cached=1), Store()]
         self.models = {PATIENT: Model(), CHILD: Model()}
         self.revision = 0
         self.now = NOW
-        if not empty:
+        if not new:
             self.batch(0, PATIENT, [OpenDossier(samu=True, break_glass=True)], "yes")
-
-    def teardown(self):
-        for engine in self.engines:
-            engine.dispose()
-        self.folder.cleanup()
 
     @rule(
         who=st.integers(0, 1),
@@ -335,5 +325,14 @@ class Histories(RuleBasedStateMachine):
                     assert forbidden is AuthorisationState.FORBIDDEN
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+def test_histories(database):
+    """Whatever two processes do on one database, both know what the model knows."""
+    engines = [connect(database.url) for _ in range(2)]
+
+    run_state_machine_as_test(
+        lambda: Histories(engines),
+        settings=settings(max_examples=60, stateful_step_count=30, deadline=None),
+    )
+
+    for engine in engines:
+        engine.dispose()

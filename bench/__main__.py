@@ -1,0 +1,66 @@
+"""`python -m bench`: measures everything, or what is named, and prints one table."""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from bench import activating, deciding, growth, serving
+from bench.report import Section, Tell, plain, show
+from bench.scale import FULL, QUICK, Scale
+
+BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
+    "deciding": deciding.run,
+    "growth": growth.run,
+    "serving": serving.run,
+    "activating": activating.run,
+}
+PACKAGES: Final = ("cedarpy", "casbin", "py-abac", "grpcio", "protobuf", "pysqlite3")
+
+
+def main() -> None:
+    """Runs the benches and shows what came out."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures dmp side by side with its peers."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    given = parser.parse_args()
+    names = given.names or list(BENCHES)
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        parser.error(f"unknown bench: `{unknown[0]}`: there are {', '.join(BENCHES)}")
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        print(f"{time.monotonic() - began:5.0f} s  {what}", file=sys.stderr, flush=True)
+
+    scale = QUICK if given.quick else FULL
+    sections = [section for name in names for section in BENCHES[name](scale, tell)]
+    print(machine())
+    show(sections, sys.stdout)
+    if given.json is not None:
+        report = {"machine": machine(), "sections": plain(sections)}
+        given.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+
+
+def machine() -> str:
+    """What it was measured on, in one line."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    load = os.getloadavg()[0]
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{os.cpu_count()} cores, load {load:.1f}; {packages}"
+    )
+
+
+if __name__ == "__main__":
+    main()
