@@ -113,7 +113,7 @@ PARAMETERS: Final = {
     "centre15.requires": "list",
     "emergency.max_duration": "duration",
     "minor.majority_age": "integer",
-    "minor.zone": "choice",
+    "minor.zone": "zone",
     "mt.requires_valid": "boolean",
 }
 """The parameters that facts are computed with, and their types; the bundle must have them."""

@@ -1,13 +1,14 @@
 """Reads `policies/parameters.yaml`: the choices that law and sources leave open, set by the deployment.
 
-A parameter is a `boolean`, a `choice` (one of its values), a `list` (any of its values), an `integer` or a
-`duration` (ISO 8601). Rules name parameters in `when:` and in `{parameter: name}`; facts are computed
-with the others.
+A parameter is a `boolean`, a `choice` (one of its values), a `list` (any of its values), an `integer`, a
+`duration` (ISO 8601) or a `zone` (of the time zone database). Rules name parameters in `when:` and in
+`{parameter: name}`; facts are computed with the others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import available_timezones
 
 from authz.errors import DurationError
 from authz.mistake import suggest
@@ -18,7 +19,7 @@ from authz.source import Mistakes, Node
 from authz.vocabulary import wording
 
 ParameterValue = bool | int | str | tuple[str, ...] | Duration
-TYPES: Final = ("boolean", "choice", "list", "integer", "duration")
+TYPES: Final = ("boolean", "choice", "list", "integer", "duration", "zone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def _parameter(node: Node, mistakes: Mistakes) -> Parameter | None:
     return Parameter(name=name, type=kind, value=value, values=values, wording=text, source=source)
 
 
-def _value(
+def _value(  # noqa: PLR0911 - one answer a type
     node: Node, where: str, kind: str, values: tuple[str, ...], mistakes: Mistakes
 ) -> ParameterValue | None:
     plain = node.value
@@ -93,6 +94,8 @@ def _value(
             return duration.parse(mistakes.text(node, where, "value"))
         except DurationError as exc:
             mistakes.at(node, where, str(exc), "write it as ISO 8601, e.g. `P1Y` or `PT4H`")
+    elif kind == "zone":
+        return mistakes.one_of(node, where, "time zone", available_timezones()) or None
     return None
 
 

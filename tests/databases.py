@@ -148,19 +148,22 @@ def server(primary: Server | None = None) -> Iterator[Server]:
         os.chown(folder, user, -1)
         programs = _reachable(programs, folder, user)
     guard = ["sh", "-c", GUARD, "guard", str(programs), str(folder)]
-    # Its standard input ends when we do, in whatever way; a Ctrl-C is for us alone.
-    with subprocess.Popen(
-        guard,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        user=user,
-        cwd="/",
-        start_new_session=True,
-    ):
-        made = Server(programs, folder, user)
-        made.begin(primary)
-        yield made
+    try:
+        # Its standard input ends when we do, in whatever way; a Ctrl-C is for us alone.
+        with subprocess.Popen(
+            guard,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=user,
+            cwd="/",
+            start_new_session=True,
+        ):
+            made = Server(programs, folder, user)
+            made.begin(primary)
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # a copy of the programs is not the server's own
 
 
 def _programs() -> Path:
@@ -177,8 +180,10 @@ def _reachable(programs: Path, folder: Path, user: int) -> Path:
         trial = [programs / "postgres", "--version"]
         subprocess.run(trial, user=user, check=True, stdout=subprocess.DEVNULL)
         return programs
-    shutil.copytree(programs.parent, folder / "programs")
-    return folder / "programs" / "bin"
+    package = programs.parents[1]
+    for part in (programs.parent, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.relative_to(package.parent))
+    return folder / programs.relative_to(package.parent)
 
 
 @pytest.fixture(scope="session")
