@@ -97,6 +97,13 @@ async def _serve(settings: Settings, metrics_port: int | None) -> None:
     service = Service(settings)
     stop = service.on_signals()
     async with service:
+        known = service.loop.bundle.vocabulary.services
+        for listener in settings.listeners:
+            if listener.service not in known:
+                raise ValueError(
+                    f"--listen {listener.address}={listener.service}: unknown service, "
+                    f"one of {', '.join(known)}"
+                )
         if metrics_port is not None:
             _show_metrics(metrics_port, service)
         print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it

@@ -187,6 +187,7 @@ def _assemble(
             if name not in parameters or parameters[name].type != kind:
                 message = f"missing parameter: `{name}` ({kind})"
                 mistakes.at(trees[PARAMETERS], "parameters", message, "facts are computed with it")
+    _check_themes(trees, mistakes)
     reader = RuleReader(vocabulary, parameters, mistakes)
     for name in sorted(trees):
         if name.startswith("rules/"):
@@ -230,6 +231,16 @@ def _check_computed(
         if fact.name not in computed and fact.origin != "caller":
             message = f"nothing computes it; only facts of origin `caller` may be new, not `{fact.origin}`"
             mistakes.at(root, f"fact {fact.name}", message)
+
+
+def _check_themes(trees: Mapping[str, Node], mistakes: Mistakes) -> None:
+    """Each theme that the vocabulary names has its file of rules, so that none is lost unnoticed."""
+    root = trees[VOCABULARY]
+    for node in root.items["themes"].sequence if "themes" in root.items else []:
+        name = mistakes.text(node, "themes", "theme")
+        if name and f"rules/{name}.yaml" not in trees:
+            message = f"missing file: `rules/{name}.yaml`"
+            mistakes.at(node, "themes", message, "restore it, or take the theme off this list")
 
 
 def _tables(

@@ -7,7 +7,7 @@ fact at its restrictive value, and a remark says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ from authz.registry.changes import (
     SetConsents,
 )
 from authz.registry.duration import Duration
-from authz.registry.state import AuthorisationState, PatientState
+from authz.registry.state import AuthorisationState, GranteeKind, PatientState
 
 SIGNATURE_TYPE: Final = "E1762"
 SAMU: Final = "SAMU_SMUR"
@@ -68,7 +68,7 @@ COMPUTED: Final[Computed] = {
     "subject.authentication": _choice("unknown"),
     "subject.capacity": _choice("unknown", "self"),
     "subject.regulator": _FLAG,
-    "subject.authorisation": (Kind.CHOICE, _STATES),
+    "subject.authorisation": (Kind.CHOICE, _STATES | {"unknown"}),
     "subject.treating_doctor": _FLAG,
     "subject.representative": _FLAG,
     "subject.concerned": _FLAG,
@@ -104,6 +104,7 @@ COMPUTED: Final[Computed] = {
     "context.withdraws_treating_doctor": _FLAG,
     "context.closure": _choice("missing", "patient_request", "death"),
     "context.announced": _FLAG,
+    "context.names_representatives": _FLAG,
 }
 
 PARAMETERS: Final = {
@@ -114,6 +115,7 @@ PARAMETERS: Final = {
     "emergency.max_duration": "duration",
     "minor.majority_age": "integer",
     "minor.zone": "zone",
+    "mt.professions": "list",
     "mt.requires_valid": "boolean",
 }
 """The parameters that facts are computed with, and their types; the bundle must have them."""
@@ -171,8 +173,14 @@ class FactComputer:
         self, subject: Subject, state: PatientState, at: datetime, remarks: list[str]
     ) -> Words:
         person = subject.id if subject.kind == "professional" else None
-        authorisation = state.authorisation_of(person, subject.structure or None, at)
+        authorisation: str = state.authorisation_of(person, subject.structure or None, at)
+        if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
+            # Who does not say for which structure they act may be of one that is blocked.
+            authorisation = "unknown"
+            remarks.append("subject.structure: missing where structures are blocked; name yours")
         lasting = authorisation == AuthorisationState.VALID or not self._values["mt.requires_valid"]
+        doctors = self._values["mt.professions"]
+        may_treat = isinstance(doctors, tuple) and subject.profession in doctors
         capacity = subject.capacity
         if not capacity and subject.kind in ("patient", "representative"):
             capacity = "self"
@@ -185,7 +193,9 @@ class FactComputer:
             "subject.capacity": capacity or "unknown",
             "subject.regulator": _flag(self._regulator(subject)),
             "subject.authorisation": authorisation,
-            "subject.treating_doctor": _flag(lasting and state.is_treating_doctor(person)),
+            "subject.treating_doctor": _flag(
+                lasting and may_treat and state.is_treating_doctor(person)
+            ),
             "subject.representative": _flag(
                 subject.kind == "representative" and state.is_representative(subject.id)
             ),
@@ -213,6 +223,9 @@ class FactComputer:
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
         age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
+        change = query.change
+        if isinstance(change, OpenDossier | ReopenDossier) and state.birth_date is None:
+            state = replace(state, birth_date=change.birth_date)
         consents = state.consents
         return {
             "resource.patient": query.patient,
@@ -231,7 +244,8 @@ class FactComputer:
         # The profession as listed: the matrix has roles beside professions, such as `patient`.
         kind = query.subject.kind
         role = profession if kind == "professional" else kind
-        act = Act.DEPOSIT if query.action == "document.deposit" else Act.READ
+        writes = query.action in ("document.deposit", "document.replace")
+        act = Act.DEPOSIT if writes else Act.READ
         if document.type not in self._bundle.types:
             remarks.append(
                 f"resource.document.type: `{document.type}` is not a current type; "
@@ -242,7 +256,7 @@ class FactComputer:
             "resource.authors": document.authors,
             "resource.author_structure": document.author_structure,
             "resource.status": document.status,
-            **_visibility(document),
+            **_visibility(document, remarks),
         }
 
     def _target(self, query: Query, state: PatientState, at: datetime, remarks: list[str]) -> Words:
@@ -251,10 +265,12 @@ class FactComputer:
             return {}
         person = target.id if target.kind == "professional" else None
         structure = target.id if target.kind == "structure" else None
+        oneself = person is not None and person == query.subject.id
+        profession = query.subject.profession if oneself else target.profession
         return {
             "resource.target": target.id,
             "resource.target_profession": self._listed(
-                "resource.target_profession", target.profession, remarks
+                "resource.target_profession", profession, remarks
             ),
             "resource.target_authorisation": state.authorisation_of(person, structure, at),
             "resource.target_treating_doctor": _flag(state.is_treating_doctor(person)),
@@ -284,7 +300,8 @@ class FactComputer:
                 f"context.reason.code: `{context.reason_code}` is not listed; "
                 f"give one of {', '.join(codes)}"
             )
-        return known and any(map(str.isalnum, context.reason_text))
+        # Letters that print as nothing are no reason either.
+        return known and any(c.isascii() and c.isalnum() for c in context.reason_text)
 
     def _current(self, context: Context, at: datetime) -> bool:
         return context.declared_at is None or at < self._emergency.after(context.declared_at)
@@ -299,7 +316,7 @@ class FactComputer:
 def _change(query: Query, state: PatientState) -> Words:
     """What the change that is asked for would bring, as far as rules look at it."""
     change = query.change
-    authorises = doctor = masked = keeps = withdraws = False
+    authorises = doctor = masked = keeps = withdraws = represents = False
     samu, break_glass = state.consents.samu, state.consents.break_glass
     words: Words = {}
     match change:
@@ -307,6 +324,7 @@ def _change(query: Query, state: PatientState) -> Words:
             samu, break_glass = change.samu, change.break_glass
             masked = change.masked_in_emergency
             authorises, doctor = change.authorise is not None, change.treating_doctor
+            represents = bool(change.representatives)
         case SetConsents():
             samu = samu if change.samu is None else change.samu
             break_glass = break_glass if change.break_glass is None else change.break_glass
@@ -326,11 +344,16 @@ def _change(query: Query, state: PatientState) -> Words:
         "context.asks_masked_in_emergency": _flag(masked),
         "context.keeps_emergency_access": _flag(keeps),
         "context.withdraws_treating_doctor": _flag(withdraws),
+        "context.names_representatives": _flag(represents),
     }
 
 
-def _visibility(document: Document) -> Words:
+def _visibility(document: Document, remarks: list[str]) -> Words:
+    """Masked and hidden, by the codes; without any code nothing is known, and the defaults stand."""
     codes = document.visibility
+    if not codes:
+        remarks.append("resource.document.visibility: missing; give 1 to 4 codes of JDV_J08")
+        return {"resource.signature": _flag(document.type == SIGNATURE_TYPE)}
     return {
         "resource.masked": _flag(MASKED in codes),
         "resource.hidden_from_patient": _flag(HIDDEN_FROM_PATIENT in codes),

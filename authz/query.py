@@ -182,6 +182,10 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
     if target is not None:
         yield from _identifier("resource.target.id", target.id, required=True)
         yield from _identifier("resource.target.profession", target.profession)
+        mistaken = {"professional": query.subject.structure, "structure": query.subject.id}
+        if mistaken.get(target.kind) == target.id and query.subject.id != query.subject.structure:
+            wrong = f"`{target.kind}`, but the identifier is of the other kind"
+            yield "resource.target.kind", wrong, "name what the identifier is of"
         kinds = ("professional", "structure", "person")
         if target.kind not in kinds:
             cure = suggest(target.kind, kinds)

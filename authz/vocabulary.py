@@ -30,7 +30,10 @@ def read_vocabulary(root: Node, mistakes: Mistakes) -> Vocabulary | None:
     """Reads the vocabulary; None when a mistake in it would only cause others elsewhere."""
     before = len(mistakes.found)
     if not mistakes.keys(
-        root, "vocabulary", required=("facts", "actions", "obligations", "services")
+        root,
+        "vocabulary",
+        required=("facts", "actions", "obligations", "services"),
+        optional=("themes",),
     ):
         return None
     actions = _actions(root.items["actions"], mistakes)

@@ -31,11 +31,13 @@ SETTINGS: Final = """
 listen_addresses = ''
 unix_socket_directories = '{folder}'
 shared_buffers = '16MB'
+max_wal_size = '64MB'
 autovacuum = off
 """
 STANDBY: Final = "primary_conninfo = 'host={primary} user=dmp application_name=standby'"
 GUARD: Final = 'read -r _; "$1/pg_ctl" -D "$2/data" -m immediate stop; rm -rf "$2"'
 NOBODY: Final = 65534
+ROOM: Final = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def server(primary: Server | None = None) -> Iterator[Server]:
     programs = _programs()
     user = NOBODY if os.geteuid() == 0 else None  # PostgreSQL refuses to be root
     # Not below pytest's folder: that is its owner's alone, and the path of a socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-", dir=_memory()))
     if user is not None:
         os.chown(folder, user, -1)
         programs = _reachable(programs, folder, user)
@@ -164,6 +166,12 @@ def server(primary: Server | None = None) -> Iterator[Server]:
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # a copy of the programs is not the server's own
+
+
+def _memory() -> Path | None:
+    """A file system in memory if there is one with room, for speed: it is not the disk that is tested."""
+    place = Path("/dev/shm")
+    return place if place.is_dir() and shutil.disk_usage(place).free > ROOM else None
 
 
 def _programs() -> Path:

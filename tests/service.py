@@ -252,10 +252,18 @@ def copied(folder: Path, *themes: str) -> Path:
     """A copy of the policies to work on; only the rule files that begin so, if any are named."""
     target = folder / "policies"
     shutil.copytree(POLICIES, target, ignore=shutil.ignore_patterns("scenarios", "properties.yaml"))
-    for path in target.glob("rules/*.yaml"):
-        if themes and not path.name.startswith(themes):
-            path.unlink()
+    if themes:
+        for path in target.glob("rules/*.yaml"):
+            if not path.name.startswith(themes):
+                path.unlink()
+        forget_themes(target)
     return target
+
+
+def forget_themes(folder: Path) -> None:
+    """Takes the list of themes out of a copy, so that files of rules may go."""
+    path = folder / "vocabulary.yaml"
+    path.write_text(path.read_text(encoding="utf-8").partition("\nthemes:")[0] + "\n")
 
 
 # What is on record.

@@ -13,6 +13,8 @@ happen is decided elsewhere, here is only whether it *can*.
 `rows`          states to rows and back
 `store`         the cache of states, the change feed, the active bundle
 `database`      opens a database safely and brings its tables up to date
+`sqlite`        what opening safely means for SQLite
+`postgresql`    what it means for PostgreSQL, and what one of its commits really tells
 `migrations/`   the steps from one shape of the tables to the next, for Alembic
 ==============  ===================================================================
 """

@@ -111,10 +111,23 @@ def _open(
 ) -> PatientState:
     require_openable(state, change)
     require_born(change.birth_date, at)
+    if state.birth_date and change.birth_date not in (None, state.birth_date):
+        raise ChangeError(
+            field="birth_date",
+            problem="is not the one on record",
+            remedy="leave it out, or have the identity corrected first",
+        )
+    if state.closure_reason == "DECES":
+        raise ChangeError(
+            field="dossier",
+            problem="was closed after a death",
+            remedy="its heirs are dealt with outside the system",
+        )
     answers = Consents(
         samu=change.samu,
         break_glass=change.break_glass,
         masked_in_emergency=change.masked_in_emergency,
+        feeding=isinstance(change, OpenDossier) or state.consents.feeding,
     )
     state = PatientState(
         patient=state.patient,

@@ -49,8 +49,8 @@ class ReopenDossier(_Answers):
     """Re-activates a closed dossier (TD1.2) with a fresh consent.
 
     As the consent is asked for anew, the old consents, authorisations and treating doctors do not
-    come back. Blocks and representatives stay, and so do the first opening and a birth date that is
-    not given again.
+    come back. An opposition to feeding stays, as nobody asks about it, and so do blocks,
+    representatives, the first opening and the birth date. After a death nothing is re-activated.
     """
 
 

@@ -27,7 +27,12 @@ SUBJECT = Subject(
     capacity="care",
 )
 DOCUMENT = Document(
-    id="1.2.3", type=LETTER, authors=(COLLEAGUE,), author_structure=CLINIC, status="approved"
+    id="1.2.3",
+    type=LETTER,
+    authors=(COLLEAGUE,),
+    author_structure=CLINIC,
+    visibility=("N",),
+    status="approved",
 )
 TARGET = Target(id=COLLEAGUE, kind="professional", profession="60")
 READ = Query(

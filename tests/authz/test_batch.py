@@ -34,7 +34,9 @@ DOCTOR = Subject(
     authentication="individual_card",
     capacity="care",
 )
-NOTE = Document(id="doc-1", type="11488-4", authors=("another",), status="approved")
+NOTE = Document(
+    id="doc-1", type="11488-4", authors=("another",), visibility=("N",), status="approved"
+)
 NORMAL = Context(mode="normal", agreement=True)
 
 

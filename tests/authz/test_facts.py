@@ -157,6 +157,20 @@ CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
     ("subject.authorisation", "none", {"subject__structure": ""}, authorised(NOW + DAY, CLINIC, STRUCTURE)),
     ("subject.authorisation", "none", {"subject__structure": ""}, authorised(NOW + DAY, "", STRUCTURE)),
     ("subject.authorisation", "none", {}, authorised(NOW + DAY, CLINIC, PERSON)),
+    ("subject.authorisation", "unknown", {"subject__structure": ""}, blocked(CLINIC, STRUCTURE)),
+    ("resource.masked", "yes", {"document__visibility": ()}, {}),
+    ("resource.hidden_from_patient", "yes", {"document__visibility": ()}, {}),
+    (
+        "context.names_representatives",
+        "yes",
+        change(
+            "dossier.create",
+            OpenDossier(
+                **ANSWERS, representatives=(AddRepresentative(representative="r", relation="MTH"),)
+            ),
+        ),
+        {},
+    ),
     ("subject.authorisation", "none", {"subject__kind": "employee"}, authorised(NOW + DAY)),
     (
         "subject.authorisation",

@@ -1,7 +1,7 @@
 """What changes do, and which can't be."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -151,7 +151,7 @@ def test_closing_needs_a_code_and_plain_text(reason, text):
 
 
 def test_reopening_asks_for_consent_anew():
-    """Re-activation drops authorisations and treating doctors, keeps blocks and representatives."""
+    """Re-activation drops authorisations, keeps blocks, representatives and the feeding opposition."""
     state = opened(
         SetConsents(feeding=False, masked_in_emergency=True),
         GRANT_TREATING,
@@ -164,7 +164,7 @@ def test_reopening_asks_for_consent_anew():
         status=DossierStatus.OPEN,
         birth_date=BIRTH,
         opened_at=NOW,
-        consents=Consents(samu=False, break_glass=True, masked_in_emergency=False, feeding=True),
+        consents=Consents(samu=False, break_glass=True, masked_in_emergency=False, feeding=False),
         blocks=(Block(grantee=NURSE, kind=PERSON, since=NOW),),
         representatives=(Representative(representative=CHILD, relation="MTH", since=NOW),),
     )
@@ -455,3 +455,21 @@ def test_grantees_have_identifiers(number):
         opened(GrantAuthorisation(grantee=number, kind=PERSON))
     with pytest.raises(ChangeError, match="is not an identifier"):
         opened(SetBlock(grantee=number, kind=PERSON))
+
+
+def test_nothing_is_reopened_after_a_death():
+    """A dossier that was closed after a death is not re-activated."""
+    state = opened(CloseDossier(reason="DECES"))
+
+    with pytest.raises(ChangeError, match="closed after a death"):
+        after(state, ReopenDossier(samu=True, break_glass=True), at=LATER)
+
+
+def test_reopening_gives_no_other_birth_date():
+    """Who re-activates a dossier can't make its holder older or younger."""
+    state = opened(CLOSE)
+
+    with pytest.raises(ChangeError, match="not the one on record"):
+        after(
+            state, ReopenDossier(samu=True, break_glass=True, birth_date=date(2020, 1, 1)), at=LATER
+        )

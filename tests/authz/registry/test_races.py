@@ -17,7 +17,7 @@ POSTGRESQL = "postgresql"
     [
         ("sqlite", True, 20),  # where writers wait for each other by sleeping
         (POSTGRESQL, True, 500),
-        (POSTGRESQL, False, 100),
+        (POSTGRESQL, False, 500),
         pytest.param(POSTGRESQL, True, 10_000, marks=pytest.mark.slow),
         pytest.param(POSTGRESQL, False, 10_000, marks=pytest.mark.slow),
     ],

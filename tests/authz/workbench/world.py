@@ -29,7 +29,9 @@ def files() -> Mapping[str, bytes]:
 @cache
 def small() -> Mapping[str, bytes]:
     """The contents without rules, and without what checks them: quick to read, and still a bundle."""
-    return {name: files()[name] for name in REQUIRED}
+    less = {name: files()[name] for name in REQUIRED}
+    vocabulary, _, _ = less["vocabulary.yaml"].partition(b"\nthemes:")
+    return {**less, "vocabulary.yaml": vocabulary + b"\n"}
 
 
 @cache
@@ -55,9 +57,9 @@ def edited(path: str, old: str, new: str) -> dict[str, bytes]:
 
     Rules come along only where one of them is edited.
     """
-    text = files()[path].decode()
-    assert old in text
     base = files() if path.startswith("rules/") else small()
+    text = base[path].decode()
+    assert old in text
     return {**base, path: text.replace(old, new, 1).encode()}
 
 
