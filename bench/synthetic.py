@@ -105,6 +105,8 @@ def read(bundle: Bundle, rules: list[Document]) -> Policies:
 def in_files(files: dict[str, bytes], rules: list[Document]) -> dict[str, bytes]:
     """The files of a policy folder with `rules` in place of its own, as JSON, which is YAML too."""
     kept = {name: data for name, data in files.items() if not name.startswith("rules/")}
+    # The vocabulary names the files of the real rules, which are not there.
+    kept["vocabulary.yaml"] = kept["vocabulary.yaml"].partition(b"\nthemes:")[0] + b"\n"
     for number, start in enumerate(range(0, len(rules), _A_FILE)):
         piece = _file(rules[start : start + _A_FILE])
         kept[f"rules/{number:03}.yaml"] = orjson.dumps(piece, option=orjson.OPT_INDENT_2)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from authz.errors import DatabaseError
 
 _OLDEST: Final = 14
-"""The oldest release that is still mended upstream while we were writing this."""
+"""Earlier releases are no longer mended."""
 
 _PROMISES: Final = {
     "fsync": ("on",),
@@ -106,7 +106,7 @@ class Confirmed(psycopg.Connection[tuple[Any, ...]]):
 def connect(url: URL, *, read_only: bool) -> Engine:
     """Opens a database that exists; each new connection is checked.
 
-    * Refused: a server before version 14, one that may lose commits, or a standby (unless `read_only`).
+    * Refused: a server before version 14, and unless `read_only` a standby and one that may lose commits.
     * One connection is kept, for the one writer; more are opened when asked for, and closed again.
     * Nothing waits for ever: neither we for the server, nor others for a process of ours that was stopped.
 
