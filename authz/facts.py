@@ -177,7 +177,7 @@ class FactComputer:
         if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
             # Who does not say for which structure they act may be of one that is blocked.
             authorisation = "unknown"
-            remarks.append("subject.structure: missing where structures are blocked; name yours")
+            remarks.append("subject.structure: missing, and a structure is blocked; give yours")
         lasting = authorisation == AuthorisationState.VALID or not self._values["mt.requires_valid"]
         doctors = self._values["mt.professions"]
         may_treat = isinstance(doctors, tuple) and subject.profession in doctors
