@@ -315,3 +315,14 @@ def test_document_label_is_optional():
 
     assert violations(asked) == []
     assert [field for field, _, _ in violations(spoilt)] == ["resource.document.id"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "identifier"),
+    [("professional", READ.subject.structure), ("structure", READ.subject.id)],
+)
+def test_target_is_of_the_kind_that_it_says(kind, identifier):
+    """One's own structure can't be named as a person, nor oneself as a structure."""
+    asked = query(target=Target(id=identifier, kind=kind))
+
+    assert [field for field, _, _ in violations(asked)] == ["resource.target.kind"]
