@@ -22,6 +22,9 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "serving": serving.run,
     "activating": activating.run,
 }
+WIDTH: Final = 110
+"""Of the table where no terminal tells its own."""
+
 PACKAGES: Final = ("cedarpy", "casbin", "py-abac", "grpcio", "protobuf", "pysqlite3")
 
 
@@ -46,7 +49,7 @@ def main() -> None:
     scale = QUICK if given.quick else FULL
     sections = [section for name in names for section in BENCHES[name](scale, tell)]
     print(machine())
-    show(sections, sys.stdout)
+    show(sections, sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     if given.json is not None:
         report = {"machine": machine(), "sections": plain(sections)}
         given.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))

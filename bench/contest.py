@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from authz.model import Vector
-from bench.peers import Peer
+from authz.compile import compile_rules
+from authz.model import Vector, Verdict
+from bench.peers import Peer, Policies
 from bench.report import DisagreementError
 from bench.scale import Scale
 
@@ -63,3 +64,23 @@ def compete(peers: Sequence[Peer], vectors: Sequence[Vector], scale: Scale) -> l
         for contender in contenders:
             contender.round(scale.round_s)
     return contenders
+
+
+def first_time(policies: Policies, vectors: Sequence[Vector], scale: Scale) -> tuple[float, float]:
+    """Microseconds of a decision whose combination of rules was not met before, and how many are.
+
+    The same combination always gives the same verdict object, and that is how a new one is known.
+    """
+    found: list[float] = []
+    met: dict[int, Verdict] = {}
+    for _ in range(min(3, scale.rounds)):
+        decide = compile_rules(policies.vocabulary, policies.rules)
+        met.clear()
+        for vector in vectors:
+            began = time.perf_counter()
+            verdict = decide(vector)
+            took = time.perf_counter() - began
+            if id(verdict) not in met:
+                found.append(took * 1e6)
+                met[id(verdict)] = verdict
+    return statistics.median(found), len(met) / len(vectors)

@@ -10,7 +10,7 @@ from bench.peers import Policies
 class Ours:
     """Rules compiled to one function."""
 
-    name = "dmp, compiled"
+    name = "dmp"
 
     def __init__(self, policies: Policies) -> None:
         self._decide = compile_rules(policies.vocabulary, policies.rules)

@@ -75,7 +75,7 @@ def test_sound(corpus):
             "tests[_question(literal)][not literal.wanted]",
             "tests[_question(literal)][literal.wanted]",
         ),
-        ("if mask >> bit & 1}", "if mask >> bit}"),
+        ("mask ^= 1 << bit", "mask = 0"),
         ("verdicts[mask] = verdict", "verdicts[mask & 7] = verdict"),
         (" > ''\"", " >= ''\""),
         ("f[{item}] in f[{group}] + ()", "f[{item}] not in f[{group}] + ()"),
