@@ -67,6 +67,10 @@ class OverloadedError(Error):
     """So many requests wait already that this one was not taken; nothing was decided."""
 
 
+class LateError(Error):
+    """The caller's time was over before there was an answer; an entry may be in the log all the same."""
+
+
 class RegistryError(Error):
     """Base of what goes wrong around the state of patients."""
 
@@ -96,6 +100,10 @@ class ChangeError(RegistryError):
 
 class ConflictError(RegistryError):
     """Another writer changed the registry since the batch caught up: decide the batch again."""
+
+
+class AheadError(RegistryError):
+    """A revision is asked for that the registry has not reached: it was restored from a backup."""
 
 
 class DatabaseError(RegistryError):

@@ -12,6 +12,8 @@ happen is decided elsewhere, here is only whether it *can*.
 `tables`        the tables, and how instants and dates are written
 `rows`          states to rows and back
 `store`         the cache of states, the change feed, the active bundle
+`feed`          what happened after a revision, for those who follow from outside
+`requests`      changes that were asked for under an id, and what was answered
 `database`      opens a database safely and brings its tables up to date
 `sqlite`        what opening safely means for SQLite
 `postgresql`    what it means for PostgreSQL, and what one of its commits really tells

@@ -1,4 +1,4 @@
-"""Loads and saves the state of patients, and follows the change feed.
+"""Loads and saves the state of patients, and follows the change feed (which `feed` shows to others).
 
 The caller owns the connection and its transaction, and calls in this order for each batch:
 
@@ -34,6 +34,9 @@ from authz.registry.state import PatientState
 # Held back are only those who take the same lock or move the head, not those who read it. It must come
 # before the first query: that is when PostgreSQL fixes what the transaction sees.
 _QUEUE: Final = "LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"
+
+ACTIVATION: Final = "policy.activate"
+"""What the feed says of a revision at which no patient changed, but the policies did."""
 
 _HEAD: Final = select(tables.head.c.revision, tables.head.c.bundle)
 _MOVE_HEAD: Final = (
@@ -153,11 +156,7 @@ class Store:
         revision = self._move_head(conn)
         self._unsettled.add(new.patient)
         rows.write(conn, old, new, revision)
-        conn.execute(
-            insert(tables.changes).values(
-                revision=revision, ins=new.patient, action=action, decision_id=decision_id, at=at
-            )
-        )
+        _announce(conn, revision, ins=new.patient, action=action, decision_id=decision_id, at=at)
         return revision
 
     def adopt(self, states: Iterable[PatientState], revision: int) -> None:
@@ -181,7 +180,15 @@ class Store:
         """Drops all patients from memory."""
         self._cache.clear()
 
-    def activate(self, conn: Connection, digest: str, content: bytes, *, at: datetime) -> int:
+    def activate(
+        self,
+        conn: Connection,
+        digest: str,
+        content: bytes,
+        *,
+        at: datetime,
+        decision_id: str = "",
+    ) -> int:
         """Makes a bundle the active one, and keeps its content for ever.
 
         Nothing changes when it is active already.
@@ -191,6 +198,7 @@ class Store:
             digest: the bundle's digest.
             content: the bundle, enough to decide again what was decided under it.
             at: the instant of the activation.
+            decision_id: the log entry of the activation, for the feed.
 
         Returns:
             The revision at which the bundle is active.
@@ -206,7 +214,9 @@ class Store:
         if conn.execute(again).rowcount == 0:
             new = {"digest": digest, "content": content, "activated_at": at}
             conn.execute(insert(bundles).values(new))
-        return self._move_head(conn, bundle=digest)
+        revision = self._move_head(conn, bundle=digest)
+        _announce(conn, revision, ins="", action=ACTIVATION, decision_id=decision_id, at=at)
+        return revision
 
     def bundle(self, conn: Connection, digest: str) -> bytes | None:
         """The content of a bundle that is or was active; None when it never was."""
@@ -234,3 +244,8 @@ class Store:
         self._cache.move_to_end(state.patient)
         while len(self._cache) > self._limit:
             self._cache.popitem(last=False)
+
+
+def _announce(conn: Connection, revision: int, **line: object) -> None:
+    """Adds to the feed what moved the registry to a revision."""
+    conn.execute(insert(tables.changes).values(revision=revision, **line))

@@ -159,7 +159,11 @@ changes: Final = Table(
     Column("at", Instant, nullable=False),
     sqlite_strict=True,
 )
-"""The change feed: which patient a revision touched, and the decision that permitted it."""
+"""The change feed: what moved the registry to each revision, and the decision that permitted it.
+
+Every revision has its row; `ins` is empty where a bundle was activated. So a reader can tell that none is
+missing.
+"""
 
 bundles: Final = Table(
     "bundles",
@@ -171,6 +175,20 @@ bundles: Final = Table(
     sqlite_strict=True,
 )
 """Every policy bundle that was ever active: a log entry names one, and must find it."""
+
+requests: Final = Table(
+    "requests",
+    metadata,
+    Column("caller", Text, primary_key=True),
+    Column("request_id", Text, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Index("requests_at", "at"),
+    sqlite_strict=True,
+)
+"""What was answered to a change that its caller gave an id, for as long as it may ask again."""
 
 head: Final = Table(
     "head",

@@ -1,9 +1,11 @@
 """The steps from one shape of the tables to the next."""
 
+import os
 import re
 import shutil
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,11 +13,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 
 import audit.tables
+from audit.entry import rfc3339
+from audit.log import Log
+from audit.verify import verify
 from authz.errors import DatabaseError
-from authz.registry import database, tables
+from authz.registry import database, requests, tables
+from authz.registry import feed as feeds
 from authz.registry.database import connect, downgrade, migrate
+from authz.registry.state import NO_CONSENT
 from authz.registry.store import Store
-from tests.authz.registry.samples import CHILD, FULL, put, read
+from tests.authz.registry.asker import answer
+from tests.authz.registry.samples import CHILD, FULL, NOW, PATIENT, opened, put, read
 
 METADATA = [tables.metadata, audit.tables.metadata]
 NAMES = {name for metadata in METADATA for name in metadata.tables}
@@ -73,10 +81,49 @@ def test_migrations_keep_checks_and_strictness(new):
     assert expected == schema(new)
 
 
+def populate(engine):
+    """A registry with a history: patients of all kinds, changes, policies, a log and an answer kept."""
+    store, log = Store(), Log("authz-1")
+    people = [opened(patient=f"{number:022d}") for number in range(40)]
+    changed = [
+        replace(FULL, patient=person.patient)
+        if number % 3
+        else replace(person, consents=NO_CONSENT)
+        for number, person in enumerate(people)
+    ]
+    put(store, engine, *people)
+    for digest in ("digest-1", "digest-2"):
+        with engine.begin() as conn:
+            store.catch_up(conn, changes=True)
+            at = store.activate(conn, digest, digest.encode(), at=NOW, decision_id=f"of {digest}")
+        store.adopt([], at)
+    put(store, engine, *changed)
+    with engine.begin() as conn:
+        log.open(conn, random=os.urandom)
+    for number in range(3):
+        with engine.begin() as conn:
+            draft = {"id": f"decision {number}", "patient": PATIENT}
+            log.append(conn, [draft], at=rfc3339(NOW), random=os.urandom)
+        log.committed()
+    with engine.begin() as conn:
+        requests.keep(conn, answer(1, "decision 1"))
+
+
+def contents(engine):
+    """Every row of every table that there is, in the order of the keys."""
+    tables = {table.name: table for metadata in METADATA for table in metadata.sorted_tables}
+    with engine.connect() as conn:
+        return {
+            name: [tuple(row) for row in conn.execute(table.select().order_by(*table.primary_key))]
+            for name, table in tables.items()
+            if inspect(conn).has_table(name)
+        }
+
+
 def test_up_down_up_on_data(new):
-    """Going down leaves no table, and coming up again makes an empty registry that works."""
+    """Going down to the beginning leaves no table, and coming up again makes a registry that works."""
     migrate(new)
-    put(Store(), new, FULL)
+    populate(new)
 
     downgrade(new)
     left = set(inspect(new).get_table_names())
@@ -86,6 +133,70 @@ def test_up_down_up_on_data(new):
     assert set(inspect(new).get_table_names()) > NAMES
     assert put(Store(), new, FULL) == 1
     assert read(Store(), new) == FULL
+
+
+def test_first_shape_keeps_all_but_the_answers(new):
+    """Down to 0001 and up again, only the answers and the details of activations are gone."""
+    migrate(new)
+    populate(new)
+    before = contents(new)
+
+    downgrade(new, "0001")
+    older = contents(new)
+    migrate(new)
+    newer = contents(new)
+
+    feed = before["changes"]
+    activations = [row for row in feed if not row[1]]
+    assert len(activations) == 2
+    assert older == {name: rows for name, rows in before.items() if name != "requests"} | {
+        "changes": [row for row in feed if row[1]]
+    }
+    assert newer == before | {
+        "changes": [row if row[1] else (*row[:3], "", row[4]) for row in feed],
+        "requests": [],
+    }
+    with new.begin() as conn:
+        assert len(feeds.read(conn, after=0, limit=100).events) == 82
+        assert verify(conn, "authz-1").count == 3
+
+
+def test_older_registry_that_only_had_policies(new):
+    """A registry of the first shape that has seen nothing but an activation comes up, too."""
+    migrate(new)
+    store = Store()
+    with new.begin() as conn:
+        store.catch_up(conn)
+        store.activate(conn, "digest-1", b"one", at=NOW)
+    downgrade(new, "0001")
+
+    migrate(new)
+
+    with new.begin() as conn:
+        (event,) = feeds.read(conn, after=0, limit=100).events
+    assert (event.revision, event.patient, event.at) == (1, "", NOW)
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_work_goes_on_at_every_shape(new, revision):
+    """After going down and up again, changes, policies and the log go on where they were."""
+    migrate(new)
+    populate(new)
+    downgrade(new, revision)
+    migrate(new)
+    store, log = Store(), Log("authz-1")
+
+    revision = put(store, new, opened())
+    with new.begin() as conn:
+        log.open(conn, random=os.urandom)
+        (recorded,) = log.append(
+            conn, [{"id": "next", "patient": PATIENT}], at=rfc3339(NOW), random=os.urandom
+        )
+
+    assert revision == 83
+    assert recorded.index == 3
+    assert read(store, new) == opened()
+    assert read(store, new, f"{1:022d}") == replace(FULL, patient=f"{1:022d}")
 
 
 def test_migrating_again_changes_nothing(engine):
