@@ -144,6 +144,20 @@ class Trust:
             # The parser is lazy, and raises many things when it comes to nonsense.
             raise _refusal(Reason.MALFORMED, "a part of it can't be read") from exc
 
+    def check_follows(self, before: "Trust") -> None:
+        """Whether it may take the place of another, so that nobody who was revoked comes back.
+
+        Raises:
+            TrustError: the list of an authority is missing now, or older than it was.
+        """
+        for authority in self._authorities():
+            key = key_of(authority)
+            was, now = before._registers.get(key), self._registers.get(key)  # noqa: SLF001 - of its kind
+            if was is not None and (now is None or now.begin < was.begin):
+                name = authority.subject.rfc4514_string()
+                fault = "is missing" if now is None else "is older than the one in use"
+                raise TrustError(f"authority `{name}`: its list {fault}: fetch the newest")
+
     def _check(
         self, leaf: x509.Certificate, at: datetime, use: Use, kinds: Collection[Kind]
     ) -> Peer:

@@ -3,6 +3,7 @@
 import base64
 import shutil
 import subprocess
+from contextlib import nullcontext
 from datetime import timedelta, timezone
 
 import pytest
@@ -455,6 +456,26 @@ def files(folder, trust):
         (folder / "authorities" / f"{part}.pem").write_bytes(content)
     (folder / "crls" / "all.pem").write_bytes(b"".join(map(pem, trust.crls)))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (W.crls(), W.crls()[:1], "services.: its list is missing"),
+        (W.crls(), W.crls(at=NOW - 2 * HOUR), "its list is older than the one in use"),
+        (W.crls(), W.crls(at=NOW), None),
+        (W.crls()[:1], W.crls(), None),
+        (W.crls(), W.crls(), None),
+    ],
+    ids=["missing", "older", "newer", "more", "the same"],
+)
+def test_lists_never_go_back(before, after, words):
+    """What replaces a trust may not have lost a list or hold an older one, or the revoked would come back."""
+    new = W.trust(crls=after)
+    expected = pytest.raises(TrustError, match=words) if words else nullcontext()
+
+    with expected:
+        new.check_follows(W.trust(crls=before))
 
 
 def test_load(tmp_path):
