@@ -10,11 +10,16 @@ CHECK_BATCH: Final = "authz.v1.AuthzService/CheckBatch"
 EXPLAIN: Final = "authz.v1.AuthzService/Explain"
 CHANGE: Final = "authz.v1.RegistryService/Change"
 GET_PATIENT: Final = "authz.v1.RegistryService/GetPatient"
+WATCH: Final = "authz.v1.RegistryService/Watch"
+WATCHING: Final = "registry.watch"
+"""The action that `WATCH` is decided as: it has no words of its own in a request."""
 GET_BUNDLE: Final = "authz.v1.PolicyService/GetBundle"
 ACTIVATE_BUNDLE: Final = "authz.v1.PolicyService/ActivateBundle"
 
 DMP: Final = Product(
     computed=COMPUTED,
     parameters=PARAMETERS,
-    rpcs=frozenset({CHECK, CHECK_BATCH, EXPLAIN, CHANGE, GET_PATIENT, GET_BUNDLE, ACTIVATE_BUNDLE}),
+    rpcs=frozenset(
+        {CHECK, CHECK_BATCH, EXPLAIN, CHANGE, GET_PATIENT, WATCH, GET_BUNDLE, ACTIVATE_BUNDLE}
+    ),
 )

@@ -1044,6 +1044,7 @@ class ChangeRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     PATIENT_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     OPEN_DOSSIER_FIELD_NUMBER: _builtins.int
     REOPEN_DOSSIER_FIELD_NUMBER: _builtins.int
     CLOSE_DOSSIER_FIELD_NUMBER: _builtins.int
@@ -1059,6 +1060,12 @@ class ChangeRequest(_message.Message):
     ADD_REPRESENTATIVE_FIELD_NUMBER: _builtins.int
     REMOVE_REPRESENTATIVE_FIELD_NUMBER: _builtins.int
     patient: _builtins.str
+    request_id: _builtins.str
+    """Chosen by the caller, at most 128 characters, unique among its own; empty for none. A request that is
+    repeated within a day, under the same id and with the same content, is answered with the decision on record,
+    allowed or denied, and changes nothing; with another content it is refused with INVALID_ARGUMENT. So a
+    change whose answer was lost can be asked for again.
+    """
     @_builtins.property
     def subject(self) -> Global___Subject: ...
     @_builtins.property
@@ -1097,6 +1104,7 @@ class ChangeRequest(_message.Message):
         subject: Global___Subject | None = ...,
         patient: _builtins.str = ...,
         context: Global___Context | None = ...,
+        request_id: _builtins.str = ...,
         open_dossier: Global___OpenDossier | None = ...,
         reopen_dossier: Global___OpenDossier | None = ...,
         close_dossier: Global___CloseDossier | None = ...,
@@ -1114,7 +1122,7 @@ class ChangeRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "patient", b"patient", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "patient", b"patient", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "request_id", b"request_id", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["open_dossier", "reopen_dossier", "close_dossier", "set_consents", "own_authorisation", "grant_authorisation", "renew_authorisation", "revoke_authorisation", "set_treating_doctor", "withdraw_treating_doctor", "set_block", "lift_block", "add_representative", "remove_representative"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
@@ -1147,6 +1155,97 @@ class ChangeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeResponse: _TypeAlias = ChangeResponse  # noqa: Y015
+
+@_typing.final
+class WatchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_REVISION_FIELD_NUMBER: _builtins.int
+    after_revision: _builtins.int
+    """the last revision that is known; 0 for everything since the beginning"""
+    def __init__(
+        self,
+        *,
+        after_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
+
+@_typing.final
+class WatchResponse(_message.Message):
+    """The first message has the decision; when it is a denial, it is the only one. Then come events as they
+    happen, and at least every five seconds a message, with or without any.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    head: _builtins.int
+    """the revision that the registry was at; events up to it that are not in this message are in the next ones"""
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """in the order of their revisions, which are consecutive over all messages of a stream"""
+
+    def __init__(
+        self,
+        *,
+        decision: Global___Decision | None = ...,
+        events: _abc.Iterable[Global___Event] | None = ...,
+        head: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "events", b"events", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """What moved the registry to a revision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    PATIENT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    patient: _builtins.str
+    """INS; empty when policies were activated, which may change the answer for anyone"""
+    action: _builtins.str
+    """e.g. authorisation.revoke, policy.activate"""
+    decision_id: _builtins.str
+    """the decision that permitted it, in the log"""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        patient: _builtins.str = ...,
+        action: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at", b"at", "decision_id", b"decision_id", "patient", b"patient", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
 class GetPatientRequest(_message.Message):

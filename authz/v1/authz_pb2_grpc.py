@@ -205,6 +205,11 @@ class RegistryServiceStub:
                 request_serializer=authz_dot_v1_dot_authz__pb2.GetPatientRequest.SerializeToString,
                 response_deserializer=authz_dot_v1_dot_authz__pb2.GetPatientResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/authz.v1.RegistryService/Watch',
+                request_serializer=authz_dot_v1_dot_authz__pb2.WatchRequest.SerializeToString,
+                response_deserializer=authz_dot_v1_dot_authz__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -225,6 +230,17 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """Follows the registry: what happened after a revision, and then what happens, in the order of the
+        revisions, none left out, none told twice. The calling service watches on its own behalf, if policy
+        allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
+        from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
+        that revision, because it was restored from a backup: forget what was read from it, and begin again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -237,6 +253,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetPatient,
                     request_deserializer=authz_dot_v1_dot_authz__pb2.GetPatientRequest.FromString,
                     response_serializer=authz_dot_v1_dot_authz__pb2.GetPatientResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=authz_dot_v1_dot_authz__pb2.WatchRequest.FromString,
+                    response_serializer=authz_dot_v1_dot_authz__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -293,6 +314,33 @@ class RegistryService:
             '/authz.v1.RegistryService/GetPatient',
             authz_dot_v1_dot_authz__pb2.GetPatientRequest.SerializeToString,
             authz_dot_v1_dot_authz__pb2.GetPatientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/authz.v1.RegistryService/Watch',
+            authz_dot_v1_dot_authz__pb2.WatchRequest.SerializeToString,
+            authz_dot_v1_dot_authz__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -91,6 +91,13 @@ class RegistryServiceStub:
     """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
     and who is blocked only if policy allows that too (action authorisation.list).
     """
+    Watch: _grpc.UnaryStreamMultiCallable[_authz_pb2.WatchRequest, _authz_pb2.WatchResponse]
+    """Follows the registry: what happened after a revision, and then what happens, in the order of the
+    revisions, none left out, none told twice. The calling service watches on its own behalf, if policy
+    allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
+    from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
+    that revision, because it was restored from a backup: forget what was read from it, and begin again.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -100,6 +107,13 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetPatient: _aio.UnaryUnaryMultiCallable[_authz_pb2.GetPatientRequest, _authz_pb2.GetPatientResponse]  # type: ignore[assignment]
     """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
     and who is blocked only if policy allows that too (action authorisation.list).
+    """
+    Watch: _aio.UnaryStreamMultiCallable[_authz_pb2.WatchRequest, _authz_pb2.WatchResponse]  # type: ignore[assignment]
+    """Follows the registry: what happened after a revision, and then what happens, in the order of the
+    revisions, none left out, none told twice. The calling service watches on its own behalf, if policy
+    allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
+    from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
+    that revision, because it was restored from a backup: forget what was read from it, and begin again.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +133,19 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authz_pb2.GetPatientResponse, _abc.Awaitable[_authz_pb2.GetPatientResponse]]:
         """Reads the state of a patient's dossier, if policy allows it (action dossier.read); who is authorised
         and who is blocked only if policy allows that too (action authorisation.list).
+        """
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _authz_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_authz_pb2.WatchResponse], _abc.AsyncIterator[_authz_pb2.WatchResponse]]:
+        """Follows the registry: what happened after a revision, and then what happens, in the order of the
+        revisions, none left out, none told twice. The calling service watches on its own behalf, if policy
+        allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
+        from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
+        that revision, because it was restored from a backup: forget what was read from it, and begin again.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,6 +26,13 @@ _WHEN: Final = ("document", "whom", "change", "service", *_CIRCUMSTANCES)
 _SERVICES: Final = {"auditor": "audit", "compliance_officer": "workbench"}
 
 
+def _rpc(action: str) -> str:
+    """The procedure that a service calls for an action."""
+    if action == product.WATCHING:
+        return product.WATCH
+    return product.CHANGE if action in CHANGES else product.CHECK
+
+
 class QueryReader:
     """Reads `when`; mistakes are collected, not raised."""
 
@@ -58,7 +65,7 @@ class QueryReader:
         )
         return Query(
             caller=self._service(items, subject, where),
-            rpc=product.CHANGE if action in CHANGES else product.CHECK,
+            rpc=_rpc(action),
             subject=subject,
             action=action,
             patient=patient if "patient" in needs else "",

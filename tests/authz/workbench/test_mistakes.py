@@ -23,7 +23,7 @@ SUBJECT = (
 )
 KINDS = (
     "known: `auditor`, `compliance_officer`, `employee`, `patient`, `professional`, "
-    "`representative`, `structure`, `unknown`"
+    "`representative`, `service`, `structure`, `unknown`"
 )
 
 
@@ -443,8 +443,8 @@ def test_byte_order_mark():
         ),
         (
             "vocabulary.yaml",
-            ", auditor, compliance_officer]",
-            ", compliance_officer]",
+            ", auditor, compliance_officer, service]",
+            ", compliance_officer, service]",
             "fact subject.kind",
             "unknown value: `auditor`",
         ),
