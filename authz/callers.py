@@ -18,11 +18,10 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from authz import watch
 from authz.certificate import fingerprint, parse
 from authz.errors import Error, TrustError, UntrustedError
 from authz.trust import SERVICES, Trust, Use, load
-from authz.watch import Watched
+from authz.watch import OnStanding, Watched, Watcher
 
 RECHECK: Final = timedelta(seconds=30)
 MAX_VERDICTS: Final = 10_000
@@ -70,32 +69,24 @@ def always(service: str) -> Caller:
     return lambda _context: service
 
 
-class Callers:
+class Callers(Watcher):
     """The callers of a listener with TLS; calling it tells the service behind a call.
 
     Raises, when made:
         TrustError: the files can't be used.
     """
 
-    def __init__(
-        self,
-        tls: Tls,
-        *,
-        clock: Callable[[], datetime],
-        on_standing: Callable[[bool, str], None] = lambda _sound, _cause: None,
-    ) -> None:
+    def __init__(self, tls: Tls, *, clock: Callable[[], datetime], on_standing: OnStanding) -> None:
         """Reads the files.
 
         Args:
             tls: where they are.
             clock: the clock of the service.
-            on_standing: told whether all is well, and what is not, each time that changes; all is well
-                at first.
+            on_standing: told whether all is well, and what is not; our own certificate belongs to it.
         """
+        super().__init__(on_standing)
         self._tls = tls
         self._clock = clock
-        self._on_standing = on_standing
-        self._cause = ""
         self._verdicts: dict[bytes, _Verdict] = {}
         self._trust = Watched(self._read_trust, tls.trust / "authorities", tls.trust / "crls")
         self._pair = Watched(self._read_pair, tls.key, tls.chain)
@@ -116,20 +107,11 @@ class Callers:
             raise verdict.refusal.with_traceback(None)
         return verdict.service
 
-    @property
-    def sound(self) -> bool:
-        """Whether the newest files are in use, and our own certificate is good."""
-        return not self._cause
-
     def credentials(self) -> grpc.ServerCredentials:
         """Asks for a certificate, and shows ours as it is when a connection is opened."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration, lambda: self._configuration, require_client_authentication=True
         )
-
-    async def watch(self) -> None:
-        """Reads the files again when they change; runs until cancelled."""
-        await watch.watch(self.look)
 
     async def look(self) -> None:
         """Reads the files again if they have changed."""
@@ -204,13 +186,6 @@ class Callers:
         except TrustError as exc:
             return str(exc)
         return ""
-
-    def _tell(self, cause: str) -> None:
-        if cause == self._cause:
-            return
-        self._cause = cause
-        (_log.error if cause else _log.info)("trust_standing", sound=not cause, cause=cause)
-        self._on_standing(not cause, cause)
 
 
 def _mark(pem: bytes) -> str:

@@ -66,6 +66,18 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voucher:
+    """A token that came with the request: who vouches for the subject, and the token's id.
+
+    `contradicted` are the fields of the subject in which the request says something else.
+    """
+
+    issuer: str
+    id: str
+    contradicted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document's label: what is known of it without its clinical content."""
 
@@ -105,7 +117,8 @@ class Context:
 class Query:
     """May this subject do this to that, in these circumstances? Asked by a calling service.
 
-    `claims` are facts of origin `caller` that have no field of their own, by name.
+    `claims` are facts of origin `caller` that have no field of their own, by name. Without a `voucher`
+    the subject is who the caller says it is.
     """
 
     caller: str
@@ -118,6 +131,7 @@ class Query:
     context: Context = field(default_factory=Context)
     change: Change | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
+    voucher: Voucher | None = None
     trace_id: str = ""
 
 

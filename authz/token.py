@@ -30,13 +30,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from authz.errors import TokenError, TrustError
-from authz.query import Subject
+from authz.query import Subject, Voucher
 
 ALGORITHM: Final = "EdDSA"
 TYPE: Final = "dmp-subject+jwt"
 MAX_LIFETIME: Final = timedelta(minutes=5)
 LEEWAY: Final = timedelta(seconds=5)
 MAX_LENGTH: Final = 4096
+
+Proof = tuple[Any, ...]
+"""What an accepted token proves, as plain values: issuer, id, and the fields of the subject."""
 
 _MAX_TEXT: Final = 200
 _CLAIMS: Final = frozenset({"iss", "aud", "iat", "exp", "jti", "subject"})
@@ -97,8 +100,12 @@ def load(folder: Path) -> KeySet:
     """Reads `ISSUER.pem` files, each with one or several public keys in PEM.
 
     Raises:
-        TrustError: a file can't be used.
+        TrustError: it is no folder, or a file can't be used.
     """
+    if not folder.is_dir():
+        raise TrustError(
+            f"`{folder}` is no folder: make it, with a file `ISSUER.pem` for each issuer"
+        )
     return KeySet.of({path.stem: _public_keys(path) for path in sorted(folder.glob("*.pem"))})
 
 
@@ -192,6 +199,22 @@ def verify(
     if at - leeway >= claims.expires_at:
         raise _refusal(Reason.EXPIRED, "it has expired")
     return claims
+
+
+def proof_of(claims: Claims) -> Proof:
+    """The proof that claims are, to be sent on."""
+    return claims.issuer, claims.id, *(getattr(claims.subject, name) for name in _SUBJECT)
+
+
+def vouch(stated: Subject, proof: Proof) -> tuple[Subject, Voucher]:
+    """Who asks when a request comes with a token: as stated, and what is not stated as the token has it."""
+    issuer, token_id, *proven = proof
+    fields = [
+        (name, getattr(stated, name), value) for name, value in zip(_SUBJECT, proven, strict=True)
+    ]
+    subject = Subject(**{name: said or value for name, said, value in fields})
+    contradicted = tuple(name for name, said, value in fields if said and said != value)
+    return subject, Voucher(issuer=issuer, id=token_id, contradicted=contradicted)
 
 
 def _key(header: Mapping[str, Any], keys: KeySet) -> tuple[str, Ed25519PublicKey]:

@@ -1,13 +1,15 @@
 """Files that are read again when they change; those that can't be used never replace those that can."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 WATCH_S: Final = 1.0
 
 Content = TypeVar("Content")
+OnStanding = Callable[[bool, str], None]
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
@@ -48,11 +50,38 @@ class Watched(Generic[Content]):
         return True
 
 
-async def watch(look: Callable[[], Awaitable[object]]) -> None:
-    """Looks every second; runs until cancelled."""
-    while True:
-        await asyncio.sleep(WATCH_S)
-        await look()
+class Watcher(ABC):
+    """What keeps in step with files; tells whether they can be used, each time that this changes."""
+
+    def __init__(self, on_standing: OnStanding) -> None:
+        """Begins with files that can be used.
+
+        Args:
+            on_standing: told whether all is well, and what is not.
+        """
+        self._on_standing = on_standing
+        self._cause = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether the newest files are in use, and good."""
+        return not self._cause
+
+    async def watch(self) -> None:
+        """Looks every second; runs until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await self.look()
+
+    @abstractmethod
+    async def look(self) -> None:
+        """Reads the files again if they have changed."""
+
+    def _tell(self, cause: str) -> None:
+        """Tells what is not well, "" for nothing, if it was not told before."""
+        if cause != self._cause:
+            self._cause = cause
+            self._on_standing(not cause, cause)
 
 
 def _signature(places: tuple[Path, ...]) -> Signature:

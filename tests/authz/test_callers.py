@@ -292,15 +292,16 @@ def test_what_nobody_should_start_with(world, spoil, words):
     spoil(world)
 
     with pytest.raises(TrustError, match=words):
-        Callers(world.tls(), clock=world.clock)
+        Callers(world.tls(), clock=world.clock, on_standing=print)
 
 
 def test_a_card_is_no_servers_certificate(world):
     """A doctor's card can't stand for the decision point."""
     key, chain = world.files(world.card(), "persons")
+    tls = world.tls(key=key, chain=chain, test=True)
 
     with pytest.raises(TrustError, match="WRONG_USE"):
-        Callers(world.tls(key=key, chain=chain, test=True), clock=world.clock)
+        Callers(tls, clock=world.clock, on_standing=print)
 
 
 # How long a verdict counts.

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,7 +26,9 @@ from authz.token import (
     issue,
     key_id,
     load,
+    proof_of,
     verify,
+    vouch,
 )
 from authz.v1 import authz_pb2 as pb
 
@@ -343,3 +345,40 @@ def test_load_names_the_file(tmp_path, content):
 
     with pytest.raises(TrustError, match=r"portal\.pem"):
         load(tmp_path)
+
+
+# What a token proves.
+
+
+@pytest.mark.parametrize(
+    ("stated", "contradicted"),
+    [
+        (Subject(kind="", id=""), ()),
+        (SUBJECT, ()),
+        (replace(SUBJECT, profession="", regulator=False), ()),
+        (replace(SUBJECT, id="00B1038999"), ("id",)),
+        (replace(SUBJECT, structure_name="CHU"), ("structure_name",)),
+        (replace(SUBJECT, kind="patient", profession="21"), ("kind", "profession")),
+    ],
+)
+def test_vouching(stated, contradicted):
+    """A request may leave out what the token says, and must not say otherwise in any field."""
+    claims = verify(issued(), KEYS, audience="authz", at=NOW)
+
+    who, voucher = vouch(stated, proof_of(claims))
+
+    assert contradicted == voucher.contradicted
+    assert ("portal", claims.id) == (voucher.issuer, voucher.id)
+    for field in fields(Subject):
+        said = getattr(stated, field.name)
+        assert (said or getattr(SUBJECT, field.name)) == getattr(who, field.name)
+
+
+def test_a_claim_beyond_the_token():
+    """Whom the token does not call a regulator is none by saying so."""
+    claims = verify(issued(), KEYS, audience="authz", at=NOW)
+    modest = replace(claims, subject=replace(SUBJECT, regulator=False))
+
+    _, voucher = vouch(SUBJECT, proof_of(modest))
+
+    assert ("regulator",) == voucher.contradicted
