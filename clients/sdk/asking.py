@@ -1,0 +1,45 @@
+"""What the synchronous and the asynchronous client have in common: how a call may be made."""
+
+from collections.abc import Mapping
+from typing import Final, TypedDict
+
+from clients.sdk.errors import SettingsError
+from clients.sdk.retry import Metadata
+
+TIMEOUT_S: Final = 0.5
+TOKEN_KEY: Final = "dmp-subject"  # noqa: S105 - the name of a metadata key
+TRACE_KEY: Final = "traceparent"
+
+
+class How(TypedDict, total=False):
+    """How a call is to be made.
+
+    Attributes:
+        timeout_s: seconds for it, with all repetitions; the client's if left out.
+        token: the signed token of the end user, from whoever identified him.
+        traceparent: of the call that this one is part of (W3C).
+    """
+
+    timeout_s: float
+    token: str
+    traceparent: str
+
+
+def metadata(how: How) -> Metadata:
+    """What goes along with a call.
+
+    Raises:
+        SettingsError: a token or trace that no header can carry.
+    """
+    given = {TOKEN_KEY: how.get("token", ""), TRACE_KEY: how.get("traceparent", "")}
+    for key, value in given.items():
+        if not (value.isascii() and (value.isprintable() or not value)):
+            raise SettingsError(f"`{key}` must be printable ASCII")
+    return tuple((key, value) for key, value in given.items() if value)
+
+
+def check_duties(duties: Mapping[str, object]) -> None:
+    """Raises SettingsError if a duty is nothing to call."""
+    for name, duty in duties.items():
+        if not callable(duty):
+            raise SettingsError(f"duty `{name}` can't be called: give a function of one obligation")

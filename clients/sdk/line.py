@@ -1,0 +1,152 @@
+"""The line to the decision point: gRPC channels, by mutual TLS or plainly, synchronous and asynchronous.
+
+No proxy of the environment is asked. Pings are rarer than the decision point's minimum (300 s); what they are
+for is that a connection whose other end has silently gone is given up after 20 s, not after many minutes.
+"""
+
+import time
+from typing import Any, Final
+
+import grpc
+
+from clients.sdk.errors import Error, FailedError
+from clients.sdk.procedures import Procedure
+from clients.sdk.retry import Metadata, Request, Response
+from clients.sdk.rotation import Make, Rotation
+from clients.sdk.security import Plain, Security, check_address
+from clients.sdk.status import translate
+
+MAX_ANSWER: Final = 4 << 20
+
+_OPTIONS: Final = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.enable_retries", 0),  # asked again by us, who know what may be
+    ("grpc.max_receive_message_length", MAX_ANSWER),
+    ("grpc.use_local_subchannel_pool", 1),  # a new certificate is a new connection
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+)
+
+
+class Line:
+    """Calls over a channel, which several threads may share.
+
+    Raises:
+        SettingsError: the address or a file can't be used.
+    """
+
+    def __init__(
+        self, address: str, security: Security, *, make: Make[grpc.Channel] | None = None
+    ) -> None:
+        self._address = check_address(address, security)
+        options = _options(security)
+
+        def dial(credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+            if credentials is None:
+                return grpc.insecure_channel(address, options=options)
+            return grpc.secure_channel(address, credentials, options=options)
+
+        self._rotation = Rotation(security, make or dial, clock=time.monotonic)
+
+    def once(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+    ) -> Response:
+        """One call.
+
+        Raises:
+            Error: it failed.
+        """
+        held = self._rotation.borrow()
+        try:
+            method = held.channel.unary_unary(
+                procedure.path,
+                request_serializer=procedure.request.SerializeToString,
+                response_deserializer=procedure.response.FromString,
+            )
+            answer: Response = method(request, timeout=timeout_s, metadata=metadata)
+        except grpc.RpcError as exc:
+            raise translate(exc, self._address) from exc
+        except ValueError as exc:  # as gRPC says of a channel that was closed meanwhile
+            raise _failed(exc, self._address) from exc
+        finally:
+            for idle in self._rotation.give_back(held):
+                idle.close()
+        return answer
+
+    def close(self) -> None:
+        """Closes the channel; what is under way is ended."""
+        for idle in self._rotation.close():
+            idle.close()
+
+
+class AioLine:
+    """Calls over an aio channel, within one event loop.
+
+    Raises:
+        SettingsError: the address or a file can't be used.
+    """
+
+    def __init__(self, address: str, security: Security) -> None:
+        self._address = check_address(address, security)
+        options = _options(security)
+
+        def dial(credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+            if credentials is None:
+                return grpc.aio.insecure_channel(address, options=options)
+            return grpc.aio.secure_channel(address, credentials, options=options)
+
+        self._rotation = Rotation(security, dial, clock=time.monotonic)
+
+    async def once(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+    ) -> Response:
+        """One call.
+
+        Raises:
+            Error: it failed.
+        """
+        held = self._rotation.borrow()
+        try:
+            method: Any = held.channel.unary_unary(
+                procedure.path,
+                request_serializer=procedure.request.SerializeToString,
+                response_deserializer=procedure.response.FromString,
+            )
+            answer: Response = await method(request, timeout=timeout_s, metadata=metadata)
+        except grpc.RpcError as exc:
+            raise translate(exc, self._address) from exc
+        except grpc.aio.UsageError as exc:  # the channel was closed meanwhile
+            raise _failed(exc, self._address) from exc
+        finally:
+            for idle in self._rotation.give_back(held):
+                await idle.close()
+        return answer
+
+    async def close(self) -> None:
+        """Closes the channel; what is under way is ended."""
+        for idle in self._rotation.close():
+            await idle.close()
+
+
+def _options(security: Security) -> tuple[tuple[str, Any], ...]:
+    if isinstance(security, Plain):
+        return _OPTIONS
+    return (*_OPTIONS, ("grpc.ssl_target_name_override", security.name))
+
+
+def _failed(error: Exception, address: str) -> Error:
+    return FailedError(f"`{address}`: {error}")

@@ -1,0 +1,124 @@
+"""What the methods of a gRPC service need, said once beside each other, and checked before it serves."""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from authz.v1 import authz_pb2 as pb
+from clients.sdk import wire
+from clients.sdk.errors import SettingsError
+from clients.sdk.values import NORMAL, Query
+
+Finder = Callable[[Any, Any], object | Awaitable[object]]
+Where = str | Finder
+"""Where a part of the question is: the path of a field of the request, such as `image.patient`; or a function
+of request and gRPC context, plain or async, that finds it."""
+
+_READ: Final[Mapping[str, tuple[Descriptor | None, Callable[[Any], object]]]] = {
+    "subject": (pb.Subject.DESCRIPTOR, wire.subject),
+    "patient": (None, str),
+    "document": (pb.Document.DESCRIPTOR, wire.document),
+    "target": (pb.Target.DESCRIPTOR, wire.target),
+    "context": (pb.Context.DESCRIPTOR, wire.context),
+}
+"""What a field must be to be such a part, and how it is read; text where there is no descriptor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a method needs: a permit for this action, on what its request names.
+
+    Attributes:
+        action: such as `document.read`.
+        subject: where to find who asks.
+        patient: where to find whose dossier it is.
+        document: where to find the document's label.
+        target: where to find whom an act aims at.
+        context: where to find the circumstances; normal access if left out.
+        supports: the obligations that the handler itself carries out.
+    """
+
+    action: str
+    subject: Where = "subject"
+    patient: Where | None = "patient"
+    document: Where | None = None
+    target: Where | None = None
+    context: Where | None = None
+    supports: Collection[str] = ()
+
+    async def query(self, request: Message, context: object) -> Query:
+        """The question that a request of this method is."""
+        found: dict[str, Any] = {}
+        for name in _READ:
+            where: Where | None = getattr(self, name)
+            if where is None:
+                continue
+            if isinstance(where, str):
+                found[name] = _at(request, where, _READ[name][1])
+            else:
+                value = where(request, context)
+                found[name] = await value if inspect.isawaitable(value) else value
+        found["context"] = found.get("context") or NORMAL
+        return Query(action=self.action, **found)
+
+
+def check_needs(needs: Mapping[str, Needs], open_to_all: Collection[str]) -> None:
+    """Checks that each method exists, that its fields do, and that no method of its service is forgotten.
+
+    Raises:
+        SettingsError: something of this is not so.
+    """
+    services = set()
+    for path, need in needs.items():
+        try:
+            method = descriptor_pool.Default().FindMethodByName(path.replace("/", "."))
+        except KeyError as exc:
+            raise SettingsError(f"no such method: `{path}`; write package.Service/Method") from exc
+        if method.client_streaming:
+            raise SettingsError(f"`{path}` takes a stream: it has no request to ask from")
+        services.add(method.containing_service)
+        for name, (kind, _) in _READ.items():
+            where = getattr(need, name)
+            if isinstance(where, str):
+                _check_path(path, name, where, method.input_type, kind)
+    listed = {*needs, *open_to_all}
+    for service in services:
+        for method in service.methods:
+            path = f"{service.full_name}/{method.name}"
+            if path not in listed and service.full_name not in open_to_all:
+                raise SettingsError(f"`{path}`: say what it needs, or that it is open to all")
+
+
+def _check_path(
+    method: str, name: str, where: str, message: Descriptor, kind: Descriptor | None
+) -> None:
+    *above, last = where.split(".")
+    at: Descriptor | None = message
+    for step in above:
+        field = at.fields_by_name.get(step) if at else None
+        at = field.message_type if field and not field.is_repeated else None
+    found = at.fields_by_name.get(last) if at else None
+    if found is None or found.is_repeated or not _is(found, kind):
+        wanted = kind.full_name if kind else "a text"
+        raise SettingsError(
+            f"`{method}`: `{message.name}` has no field `{where}` that is {wanted}: "
+            f"give the path of its {name}, or a function that finds it"
+        )
+
+
+def _is(field: FieldDescriptor, kind: Descriptor | None) -> bool:
+    if kind is None:
+        return field.type == FieldDescriptor.TYPE_STRING
+    found: Descriptor | None = field.message_type
+    return found is not None and found.full_name == kind.full_name
+
+
+def _at(request: Message, where: str, read: Callable[[Any], object]) -> object:
+    """What stands at a path; what is absent is empty, which the decision point refuses or denies."""
+    return read(functools.reduce(getattr, where.split("."), request))
