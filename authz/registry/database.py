@@ -6,6 +6,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -19,6 +21,8 @@ _EXAMPLE: Final = (
 )
 _FASTER: Final = {"40001", "40P01"}
 """PostgreSQL's codes for a transaction that gave way to another: serialization failure, deadlock."""
+_FORBIDDEN: Final = "42501"
+"""PostgreSQL's code for a lack of rights."""
 
 
 def connect(url: str, *, read_only: bool = False) -> Engine:
@@ -58,12 +62,15 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the tables to the newest shape, in one transaction; quick when nothing is to do.
+    """Brings the tables to the newest shape, in one transaction; only looks when nothing is to do.
+
+    So who may not change tables can start on those that are up to date.
 
     Raises:
         DatabaseError: a step failed, or the database is newer than this program; nothing changed.
     """
-    _alembic(engine, command.upgrade, "head")
+    if shape(engine) != newest_shape():
+        _alembic(engine, command.upgrade, "head")
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:
@@ -75,10 +82,57 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
     _alembic(engine, command.downgrade, revision)
 
 
-def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision: str) -> None:
+def entitle(engine: Engine, role: str) -> None:
+    """Lets a role serve on migrated tables that others own, and no more than that; PostgreSQL only.
+
+    Raises:
+        DatabaseError: rights can't be given or can't bind it; nothing changed.
+    """
+    from authz.registry import roles  # noqa: PLC0415 - only those who use it pay for it
+
+    try:
+        with engine.begin() as conn:
+            roles.entitle(conn, role)
+    except SQLAlchemyError as exc:
+        cause = getattr(exc, "orig", None) or exc
+        raise DatabaseError(
+            f"role `{role}` can't be given its rights: {cause}: do it as the owner of the tables"
+        ) from exc
+
+
+def shape(engine: Engine) -> str:
+    """The shape of the tables, "" where there are none.
+
+    Raises:
+        DatabaseError: it can't be read.
+    """
+    try:
+        with engine.connect() as conn:
+            return MigrationContext.configure(conn).get_current_revision() or ""
+    except SQLAlchemyError as exc:
+        raise _trouble(engine, newest_shape(), exc) from exc
+
+
+def newest_shape() -> str:
+    """The shape that this program works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def shapes() -> list[str]:
+    """All shapes that this program knows, the oldest first."""
+    steps = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [step.revision for step in steps][::-1]
+
+
+def _config() -> Config:
     config = Config()
     # A percent sign is special to the configuration parser, and may stand in a path.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision: str) -> None:
+    config = _config()
     try:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
@@ -88,8 +142,14 @@ def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision:
             config.attributes["connection"] = connection
             direction(config, revision)
     except (SQLAlchemyError, CommandError) as exc:
-        cause = getattr(exc, "orig", None) or exc
-        raise DatabaseError(
-            f"database `{engine.url.database}` can't be brought to revision `{revision}`: {cause}:"
-            " check that it belongs to this version of dmp"
-        ) from exc
+        raise _trouble(engine, revision, exc) from exc
+
+
+def _trouble(engine: Engine, revision: str, error: Exception) -> DatabaseError:
+    cause = getattr(error, "orig", None) or error
+    remedy = "check that it belongs to this version of dmp"
+    if getattr(cause, "sqlstate", None) == _FORBIDDEN:
+        remedy = "let its owner run `dmp database migrate`, with --service-role for who serves"
+    where = f"database `{engine.url.database}`"
+    said = " ".join(str(cause).split())
+    return DatabaseError(f"{where} can't be brought to revision `{revision}`: {said}: {remedy}")
