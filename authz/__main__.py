@@ -2,13 +2,11 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
 from prometheus_client import start_http_server
 
 from audit.errors import Error as AuditError
@@ -16,6 +14,7 @@ from authz.errors import BundleError, Error
 from authz.policies import default_folder
 from authz.server import Listener
 from authz.service import Service, Settings
+from authz.servicelog import configure
 
 USAGE = 2
 UNREACHABLE = 3
@@ -53,16 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--origin", default="authz-1", help="the unique name of this process's log")
     parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
     given = parser.parse_args(arguments)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
+    configure()
     try:
         settings = Settings(
             listeners=tuple(map(_listener, given.listen or ["127.0.0.1:7443=operator"])),
@@ -97,12 +87,11 @@ async def _serve(settings: Settings, metrics_port: int | None) -> None:
     service = Service(settings)
     stop = service.on_signals()
     async with service:
-        known = service.loop.bundle.vocabulary.services
         for listener in settings.listeners:
-            if listener.service not in known:
+            if listener.service not in service.services:
                 raise ValueError(
                     f"--listen {listener.address}={listener.service}: unknown service, "
-                    f"one of {', '.join(known)}"
+                    f"one of {', '.join(service.services)}"
                 )
         if metrics_port is not None:
             _show_metrics(metrics_port, service)

@@ -7,7 +7,7 @@ service log, in health and in a metric, until a sound folder is read.
 import asyncio
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,25 +15,15 @@ from typing import Final
 import structlog
 
 from authz.batch import Activation
-from authz.bundle import Bundle, Product, build, read_folder
+from authz.bundle import Bundle, Product, Standing, build, read_folder
 from authz.errors import BundleError
 from authz.loop import Loop
-from authz.mistake import Mistake
 
 WATCH_S: Final = 0.5
 
 Signature = tuple[tuple[str, int, int, int], ...]
 
 _log = structlog.get_logger("authz.activation")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The bundle that decides, since when, and what is wrong with the newest files (nothing: they decide)."""
-
-    bundle: Bundle
-    since: datetime
-    refused: tuple[Mistake, ...] = ()
 
 
 class Activator:
@@ -140,8 +130,8 @@ class Activator:
         if bundle.digest == before.bundle.digest:
             self._standing = replace(before, refused=())
             return
-        await self._loop.submit(Activation(bundle, cause))
-        self._standing = Standing(bundle=bundle, since=self._clock())
+        await self._loop.activate(Activation(bundle, cause))
+        self._standing = Standing(bundle=bundle.summary, since=self._clock())
         _log.info("bundle_activated", cause=cause, before=before.bundle.digest, after=bundle.digest)
 
 

@@ -17,6 +17,7 @@ from audit.errors import EntryError
 from audit.errors import Error as AuditError
 from audit.log import Log
 from authz.bundle import Bundle, Product, restore
+from authz.clock import boottime
 from authz.decide import failed
 from authz.decision import CHANGE_IMPOSSIBLE, Decision
 from authz.errors import (
@@ -34,6 +35,7 @@ from authz.registry.apply import apply
 from authz.registry.database import is_conflict
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
+from authz.servicelog import cause_of
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
@@ -96,6 +98,10 @@ class Batcher:
         self._connection: Connection | None = None
         self.bundle = bundle
         """The bundle that decides now: the last one whose activation is on durable record."""
+        self.revision = 0
+        """The revision of the registry after the last batch."""
+        self.read_at = 0.0
+        """When the last batch began to read the registry, on the clock of `boottime`."""
         self._use(bundle)
 
     def open(self) -> None:
@@ -110,7 +116,7 @@ class Batcher:
                 self._log.open(conn, random=self._random)
         except SQLAlchemyError as exc:
             self._abandon()
-            raise UnavailableError(f"the log can't be opened: {exc}") from exc
+            raise UnavailableError(f"the log can't be opened: {cause_of(exc)}") from exc
         self.run([Activation(self._bundle, "start")])
 
     def run(self, items: Sequence[Item], *, attempts: int = ATTEMPTS) -> list[Answer]:
@@ -135,8 +141,8 @@ class Batcher:
             if is_conflict(exc) and attempts > 1:
                 return self.run(items, attempts=attempts - 1)
             kind = UnavailableError if _is_of_the_store(exc) else UnrecordableError
-            raise kind(f"not recorded: {type(exc).__name__}: {exc}") from exc
-        self.bundle = self._bundle
+            raise kind(f"not recorded: {cause_of(exc)}") from exc
+        self.bundle, self.revision = self._bundle, self._revision
         return answers
 
     def probe(self) -> None:
@@ -156,7 +162,7 @@ class Batcher:
                 self._log.touch(conn)
         except Exception as exc:
             self._abandon()
-            raise UnavailableError(f"still not writable: {type(exc).__name__}: {exc}") from exc
+            raise UnavailableError(f"still not writable: {cause_of(exc)}") from exc
 
     def close(self) -> None:
         """Gives the connection back."""
@@ -166,6 +172,7 @@ class Batcher:
         self._engine.dispose()
 
     def _transact(self, conn: Connection, items: Sequence[Item]) -> list[Answer]:
+        self.read_at = boottime()
         head = self._store.catch_up(conn, changes=any(map(_may_change, items)))
         at = self._clock()
         self._revision = head.revision

@@ -8,8 +8,9 @@ SHA-256 is the digest that each decision names, and from it alone the bundle can
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -53,6 +54,15 @@ class Product:
     rpcs: frozenset[str]
 
 
+class Summary(NamedTuple):
+    """What is told of a bundle to those who can't hold it."""
+
+    digest: str
+    rules: int
+    facts: int
+    matrix_cells: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """Everything that decides, frozen. Two bundles with one digest decide alike."""
@@ -69,14 +79,27 @@ class Bundle:
     services: ServiceTable
     decide: Decide
     index: Mapping[str, Rule] = field(init=False)
+    summary: Summary = field(init=False)
 
     def __post_init__(self) -> None:
         """Indexes the rules: each answer looks one up."""
         object.__setattr__(self, "index", {rule.uid: rule for rule in self.rules})
+        facts, cells = len(self.vocabulary.facts), len(self.habilitations.rules)
+        summary = Summary(self.digest, len(self.rules), facts, cells)
+        object.__setattr__(self, "summary", summary)
 
     def rule(self, uid: str) -> Rule | None:
         """The rule called `uid`, if the bundle has it and the parameters make it active."""
         return self.index.get(uid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The bundle that decides, since when, and what is wrong with the newest files (nothing: they decide)."""
+
+    bundle: Summary
+    since: datetime
+    refused: tuple[Mistake, ...] = ()
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

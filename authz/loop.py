@@ -6,96 +6,131 @@ probes until it can, and serves again by itself.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from authz.batch import Answer, Batcher, Call, Item
-from authz.bundle import Bundle
-from authz.errors import Error, OverloadedError, UnavailableError, UnrecordableError
+from authz.batch import Activation
+from authz.bundle import Summary
+from authz.clock import boottime
+from authz.decider import Item, Outcome, Report
+from authz.errors import Error, LateError, RequestError, UnavailableError, UnrecordableError
+from authz.procedures import Answered, Asked
+from authz.waiting import BATCH, Waiting, WaitingRoom
 
-BATCH: Final = 256
-"""Requests in one batch; a single call with more is a batch of its own."""
-
-WAITING: Final = 20_000
-"""Requests that may wait; beyond, callers are turned away at once."""
-
-TURNS: Final = 16
+TURNS: Final = 4
 """Turns of the event loop without a newcomer after which a batch begins: a few microseconds each."""
 
 PROBE_S: Final = 0.25
 
-Waiting = tuple[Item, "asyncio.Future[Answer]"]
+MAX_AGE_S: Final = 2.0
+"""An answer that rests on what was read longer ago than this is not given: it is decided again."""
 
 _log = structlog.get_logger("authz.loop")
 
 
+class Deciding(Protocol):
+    """Who decides a batch: `authz.decider.Inside`, `authz.apart.Apart`."""
+
+    async def run(self, items: Sequence[Item]) -> Report:
+        """Decides all items as one batch; the answers are on durable record when this returns."""
+        ...
+
+    async def probe(self) -> None:
+        """Raises UnavailableError unless the log can be written."""
+        ...
+
+
 class Loop:
-    """Hands items to the batcher, one batch at a time, and answers everyone when it is committed.
+    """Hands calls over to be decided, one batch at a time, and answers everyone when it is committed.
 
     Whoever was accepted is told: an answer, or why there is none, even when the loop ends.
     """
 
-    def __init__(self, batcher: Batcher, *, on_health: Callable[[bool, str], None]) -> None:
+    def __init__(
+        self, deciding: Deciding, *, bundle: Summary, on_health: Callable[[bool, str], None]
+    ) -> None:
         """Prepares the loop; `run` starts it.
 
         Args:
-            batcher: decides and records; used in one thread only.
+            deciding: decides and records, one batch at a time.
+            bundle: what decides at first.
             on_health: told each time when writing begins to fail (with the cause) or works again.
         """
-        self._batcher = batcher
+        self._deciding = deciding
         self._on_health = on_health
-        self._waiting: deque[Waiting] = deque()
+        self._room = WaitingRoom()
+        self._activations: list[tuple[Activation, asyncio.Future[None]]] = []
         self._taken: list[Waiting] = []
-        self._size = 0
         self._wake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._healthy = True
         self._closing = False
-
-    @property
-    def bundle(self) -> Bundle:
+        self.bundle = bundle
         """The bundle that decides now."""
-        return self._batcher.bundle
+        self.revision = 0
+        """The revision of the registry after the last batch."""
 
-    async def submit(self, item: Item) -> Answer:
-        """Waits until the item is decided and on durable record.
+    async def submit(
+        self, asked: Asked, *, weight: int = 1, urgent: bool = False, until: float = float("inf")
+    ) -> Answered:
+        """Waits until a call is decided and on durable record.
 
         A caller that leaves before its turn is not decided for; one that leaves later finds its entry
         in the log.
 
+        Args:
+            asked: the call.
+            weight: the requests in it.
+            urgent: whether it is an emergency, which goes first.
+            until: when the caller will have left, on the clock of the event loop.
+
         Raises:
+            RequestError: it is malformed; nothing was decided.
             UnavailableError: it could not be recorded, so there is no decision.
             UnrecordableError: the same, and it never will be.
             OverloadedError: too many requests are waiting.
+            LateError: its caller's time is over.
         """
         if self._closing:
             raise UnavailableError("the service is stopping")
-        if self._size >= WAITING:
-            raise OverloadedError(f"{self._size} requests are waiting, at most {WAITING} may")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        self._size += _weight(item)
+        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._room.enter(Waiting(asked, weight, urgent, until, future))
         self._wake.set()
         return await future
+
+    async def activate(self, activation: Activation) -> None:
+        """Waits until a bundle decides and that is on durable record.
+
+        Raises:
+            UnavailableError: it could not be recorded; the bundle before still decides.
+        """
+        if self._closing:
+            raise UnavailableError("the service is stopping")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._activations.append((activation, future))
+        self._wake.set()
+        await future
 
     async def run(self) -> None:
         """Runs until `close`; everything submitted before is decided first."""
         try:
-            while not (self._closing and not self._waiting):
+            while not (self._closing and not self._room.size and not self._activations):
                 await self._gather()
-                self._taken = self._take()
+                await self._activate()
+                self._taken, late = self._room.take(asyncio.get_running_loop().time())
+                _refuse(late, LateError, "the time of the caller is over")
                 if self._taken:
                     await self._decide(self._taken)
                 elif not self._closing:
                     await self._pause()
         finally:
             self._closing = True
-            _refuse([*self._taken, *self._waiting], UnavailableError, "the service has stopped")
-            self._thread.shutdown(wait=False)
+            why = "the service has stopped"
+            _refuse([*self._taken, *self._room.empty()], UnavailableError, why)
+            for _, future in self._activations:
+                if not future.done():
+                    future.set_exception(UnavailableError(why))
 
     async def close(self) -> None:
         """Lets `run` end once nothing waits any more."""
@@ -105,6 +140,8 @@ class Loop:
     async def _pause(self) -> None:
         """Waits for work; while writing fails, probes now and then."""
         self._wake.clear()
+        if self._room.size or self._activations:
+            return
         try:
             await asyncio.wait_for(self._wake.wait(), None if self._healthy else PROBE_S)
         except TimeoutError:
@@ -114,34 +151,31 @@ class Loop:
         """Lets those in who have arrived, but are still on their way through the transport.
 
         Each turn of the event loop brings them a step nearer. A commit costs as much as deciding for
-        ten, so this doubles the rate at 32 in flight.
+        ten, so this raises the rate.
         """
         seen = quiet = 0
-        while quiet < TURNS and 0 < self._size < BATCH:
-            quiet = quiet + 1 if self._size == seen else 0
-            seen = self._size
+        while quiet < TURNS and 0 < self._room.size < BATCH:
+            quiet = quiet + 1 if self._room.size == seen else 0
+            seen = self._room.size
             await asyncio.sleep(0)
 
-    def _take(self) -> list[Waiting]:
-        """The next batch, of those whose callers are still there."""
-        batch: list[Waiting] = []
-        weight = 0
-        while self._waiting:
-            item, future = self._waiting[0]
-            if batch and weight + _weight(item) > BATCH:
-                break
-            self._waiting.popleft()
-            self._size -= _weight(item)
-            if not future.cancelled():
-                batch.append((item, future))
-                weight += _weight(item)
-        return batch
+    async def _activate(self) -> None:
+        """Puts activations on record, each as a batch of its own."""
+        while self._activations:
+            activation, future = self._activations.pop(0)
+            try:
+                self._adopt(await self._deciding.run([activation]))
+            except Exception as exc:  # noqa: BLE001 - whatever it is, who asked is told
+                self._health(healthy=False, cause=str(exc))
+                if not future.done():
+                    future.set_exception(UnavailableError(str(exc)))
+            else:
+                if not future.done():
+                    future.set_result(None)
 
     async def _decide(self, batch: list[Waiting]) -> None:
-        items = [item for item, _ in batch]
-        running = asyncio.get_running_loop()
         try:
-            answers = await running.run_in_executor(self._thread, self._batcher.run, items)
+            report = await self._deciding.run([one.asked for one in batch])
         except UnrecordableError as exc:
             # One that can't be written must not cost the others their answer: halve until it is alone.
             if len(batch) > 1:
@@ -155,15 +189,29 @@ class Loop:
             self._health(healthy=False, cause=str(exc))
             _refuse(batch, UnavailableError, str(exc))
         else:
-            self._health(healthy=True)
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+            self._adopt(report)
+            self._answer(batch, report)
+
+    def _adopt(self, report: Report) -> None:
+        self._health(healthy=True)
+        self.bundle, self.revision = report.bundle, report.revision
+
+    def _answer(self, batch: list[Waiting], report: Report) -> None:
+        stale = boottime() - report.read_at > MAX_AGE_S
+        again: list[Waiting] = []
+        for one, outcome in zip(batch, report.outcomes, strict=True):
+            # What was changed was changed under a lock, so nothing came before it.
+            if stale and isinstance(outcome, Answered) and not outcome.changed:
+                again.append(one)
+            elif not one.future.done():
+                _settle(one.future, outcome)
+        if again:
+            _log.warning("decided_again", calls=len(again), why="the process was held up")
+            self._room.come_back(again)
 
     async def _probe(self) -> None:
-        running = asyncio.get_running_loop()
         try:
-            await running.run_in_executor(self._thread, self._batcher.probe)
+            await self._deciding.probe()
         except UnavailableError:
             return
         self._health(healthy=True)
@@ -174,11 +222,17 @@ class Loop:
             self._on_health(healthy, cause)
 
 
-def _weight(item: Item) -> int:
-    return len(item.queries) if isinstance(item, Call) else 1
+def _settle(future: "asyncio.Future[Answered]", outcome: Outcome) -> None:
+    match outcome:
+        case Answered():
+            future.set_result(outcome)
+        case RequestError():
+            future.set_exception(outcome)
+        case None:
+            future.set_exception(RuntimeError("it failed; the log of the decider says why"))
 
 
 def _refuse(batch: Iterable[Waiting], kind: type[Error], why: str) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(kind(why))
+    for one in batch:
+        if not one.future.done():
+            one.future.set_exception(kind(why))

@@ -1,9 +1,12 @@
 """What the service counts, for Prometheus. No label ever carries a person, a patient or a document."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from authz.activation import Standing
+from authz.bundle import Standing
 from authz.model import Effect
+from authz.procedures import Answered
 
 
 class Metrics:
@@ -46,13 +49,18 @@ class Metrics:
         )
         self.log_writable(writable=True)
 
-    def answered(self, effect: Effect) -> None:
-        """Counts a decision."""
-        self._decisions[effect].inc()
+    def answered(self, answered: Answered) -> None:
+        """Counts the decisions of an answer."""
+        if answered.allowed:
+            self._decisions[Effect.ALLOW].inc(answered.allowed)
+        if answered.denied:
+            self._decisions[Effect.DENY].inc(answered.denied)
+        if not (answered.allowed or answered.denied):
+            self.answered_without_record.inc()
 
-    def took(self, rpc: str, seconds: float) -> None:
-        """Counts a call that was answered."""
-        self._seconds.labels(rpc).observe(seconds)
+    def clock_of(self, rpc: str) -> Callable[[float], None]:
+        """Counts the calls of one procedure that were answered, each with its seconds."""
+        return self._seconds.labels(rpc).observe
 
     def failed(self, rpc: str, code: str) -> None:
         """Counts a call that was not."""
@@ -66,6 +74,6 @@ class Metrics:
         """Tells which bundle decides, and whether the newest files were refused."""
         self._bundle.clear()
         self._bundle.labels(standing.bundle.digest).set(1)
-        self._rules.set(len(standing.bundle.rules))
+        self._rules.set(standing.bundle.rules)
         self._candidate_refused.set(int(bool(standing.refused)))
         self._mistakes.set(len(standing.refused))

@@ -1,9 +1,8 @@
 """The whole decision point, wired: database, log, loop, policies, doors. Started and stopped as one."""
 
 import asyncio
-import os
 import signal
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,26 +14,24 @@ import grpc
 import structlog
 from grpc_health.v1 import health
 
-from audit.log import Log
-from authz.activation import Activator, Standing, signature
-from authz.batch import Batcher
-from authz.bundle import build, read_folder
+from authz.activation import Activator, signature
+from authz.apart import Apart
+from authz.bundle import Standing, build, read_folder
+from authz.clock import utc_now
+from authz.decider import Decider, Inside
+from authz.door import Door, always
 from authz.loop import Loop
 from authz.metrics import Metrics
 from authz.product import DMP
-from authz.registry.database import connect, migrate
-from authz.registry.store import Store
 from authz.server import (
     BUNDLE_HEALTH,
     LOG_HEALTH,
     NOT_SERVING,
     SERVICES,
     SERVING,
-    Desk,
     Listener,
     build_server,
     local_only,
-    utc_now,
 )
 
 DRAIN_S: Final = 5.0
@@ -44,12 +41,17 @@ _log = structlog.get_logger("authz.service")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service is started with. `origin` is the unique name of this process's log."""
+    """What the service is started with.
+
+    `origin` is the unique name of its log. With `one_process` it decides in a thread of the process
+    that serves, which is slower, and what hands a clock in needs it.
+    """
 
     listeners: tuple[Listener, ...]
     database: str
     policies: Path
     origin: str = "authz-1"
+    one_process: bool = False
 
 
 class Service:
@@ -73,6 +75,8 @@ class Service:
         self._serving = False
         self.metrics = Metrics()
         self.addresses: list[str] = []
+        self.services: Collection[str] = ()
+        """The calling services that the policies know."""
 
     async def __aenter__(self) -> Self:
         """Opens everything; the service answers when this returns."""
@@ -119,24 +123,20 @@ class Service:
             local_only(listener.address)
         seen = signature(settings.policies)
         bundle = build(read_folder(settings.policies), DMP)
-        engine = connect(settings.database)
-        opened.callback(engine.dispose)
-        migrate(engine)
-        batcher = Batcher(
-            engine=engine,
-            log=Log(settings.origin),
-            store=Store(),
-            bundle=bundle,
-            product=DMP,
-            clock=self._clock,
-            random=os.urandom,
-        )
-        opened.callback(batcher.close)
-        batcher.open()
+        self.services = bundle.vocabulary.services
+        if settings.one_process:
+            decider = Decider.open(
+                database=settings.database, origin=settings.origin, bundle=bundle, clock=self._clock
+            )
+            deciding: Inside | Apart = Inside(decider)
+        else:
+            deciding = Apart(database=settings.database, origin=settings.origin, bundle=bundle)
+        opened.push_async_callback(deciding.close)
+        await deciding.open()
         opened.push_async_callback(self._drop_tasks)
-        self.loop = Loop(batcher, on_health=self._on_log)
-        deciding = asyncio.create_task(self.loop.run())
-        opened.push_async_callback(self._drain, deciding)
+        self.loop = Loop(deciding, bundle=bundle.summary, on_health=self._on_log)
+        running = asyncio.create_task(self.loop.run())
+        opened.push_async_callback(self._drain, running)
         self.activator = Activator(
             folder=settings.policies,
             seen=seen,
@@ -155,17 +155,16 @@ class Service:
         )
 
     async def _listen(self, opened: AsyncExitStack) -> None:
-        desk = Desk(loop=self.loop, metrics=self.metrics, clock=self._clock)
         servers: list[grpc.aio.Server] = []
         opened.push_async_callback(_stop, servers)
         for listener in self._settings.listeners:
-            server, address = build_server(
-                listener,
-                desk=desk,
+            door = Door(
+                loop=self.loop,
                 activator=self.activator,
-                servicer=self._health,
                 metrics=self.metrics,
+                caller=always(listener.service),
             )
+            server, address = build_server(listener, door=door, servicer=self._health)
             servers.append(server)
             await server.start()
             self.addresses.append(address)

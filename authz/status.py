@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from authz.errors import ChangeError, OverloadedError, RequestError, UnavailableError
+from authz.errors import ChangeError, LateError, OverloadedError, RequestError, UnavailableError
 
 DOMAIN: Final = "authz.dmp"
 RETRY_S: Final = 1
@@ -38,6 +38,9 @@ def as_status(error: Exception) -> grpc.Status:
                 "no decision: it can't be put on record now; nothing was permitted, try again later"
             )
             return _status(code_pb2.UNAVAILABLE, "NOT_RECORDED", text)
+        case LateError():
+            text = "no decision in time; nothing was permitted, try again with a longer deadline"
+            return _status(code_pb2.DEADLINE_EXCEEDED, "TOO_LATE", text)
         case OverloadedError():
             text = "no decision: too many requests are waiting; nothing was permitted, try again"
             retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_S))

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from authz.activation import Standing
+from authz.bundle import Standing
 from authz.decision import Decision
 from authz.errors import RequestError
 from authz.explain import Explanation, RuleFinding
@@ -32,7 +32,7 @@ _SECOND: Final = timedelta(seconds=1)
 EFFECTS: Final = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
 
 
-def query(request: pb.CheckRequest, *, caller: str, rpc: str, trace_id: str) -> Query:
+def query(request: pb.CheckRequest, caller: str, rpc: str, trace_id: str) -> Query:
     """The query of a check."""
     resource = request.resource
     return Query(
@@ -49,15 +49,13 @@ def query(request: pb.CheckRequest, *, caller: str, rpc: str, trace_id: str) -> 
     )
 
 
-def simple(
-    subject_message: pb.Subject, action: str, *, caller: str, rpc: str, trace_id: str
-) -> Query:
+def simple(subject_message: pb.Subject, action: str, caller: str, rpc: str, trace_id: str) -> Query:
     """The query of a procedure that aims at no patient."""
     who = subject(subject_message)
     return Query(caller=caller, rpc=rpc, subject=who, action=action, trace_id=trace_id)
 
 
-def change_query(request: pb.ChangeRequest, *, caller: str, rpc: str, trace_id: str) -> Query:
+def change_query(request: pb.ChangeRequest, caller: str, rpc: str, trace_id: str) -> Query:
     """The query of a change, with the change that is to be made if it is allowed.
 
     Raises:
@@ -179,9 +177,9 @@ def bundle(standing: Standing) -> pb.Bundle:
     return pb.Bundle(
         digest=active.digest,
         activated_at=instant(standing.since),
-        rules=len(active.rules),
-        facts=len(active.vocabulary.facts),
-        matrix_cells=len(active.habilitations.rules),
+        rules=active.rules,
+        facts=active.facts,
+        matrix_cells=active.matrix_cells,
         refused=[
             pb.Mistake(
                 path=m.path,

@@ -10,7 +10,9 @@ import asyncio
 import json
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -18,6 +20,12 @@ import grpc
 from authz.v1 import authz_pb2 as pb
 
 CHANNELS = 4
+TIMEOUT_S = 4.0
+OPTIONS = [
+    ("grpc.use_local_subchannel_pool", 1),  # a connection each
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.ssl_target_name_override", "authz"),
+]
 _HEADER = struct.Struct(">BI")  # as a message stands in a gRPC stream: not compressed, length
 
 
@@ -65,11 +73,17 @@ class Load:
         self.bundles: dict[str, Reign] = {}
         """With `follow`: what was seen of each bundle."""
 
-    async def run(self, address: str, in_flight: int, *, calls: int, seconds: float) -> float:
+    async def run(
+        self,
+        connect: Callable[[], grpc.aio.Channel],
+        in_flight: int,
+        *,
+        calls: int,
+        seconds: float,
+    ) -> float:
         """Runs the load; answers how many seconds it took."""
-        options = [("grpc.use_local_subchannel_pool", 1)]  # a connection each
         count = min(CHANNELS, in_flight)
-        channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(count)]
+        channels = [connect() for _ in range(count)]
         await asyncio.gather(*(channel.channel_ready() for channel in channels))
         began = time.perf_counter()
         end = began + seconds if seconds else float("inf")
@@ -87,7 +101,7 @@ class Load:
             self._sent += 1
             began = time.perf_counter()
             try:
-                answer = await call(request)
+                answer = await call(request, timeout=5)
             except grpc.aio.AioRpcError as exc:
                 self.errors[exc.code().name] = self.errors.get(exc.code().name, 0) + 1
                 continue
@@ -99,29 +113,42 @@ class Load:
                 reign.first_ns, reign.last_ns = min(reign.first_ns, at), max(reign.last_ns, at)
 
 
+def connection(given: argparse.Namespace) -> grpc.aio.Channel:
+    """A channel to the server; with a certificate if there is one."""
+    if given.chain is None:
+        return grpc.aio.insecure_channel(given.address, OPTIONS)
+    pems = [path.read_bytes() for path in (given.roots, given.key, given.chain)]
+    return grpc.aio.secure_channel(given.address, grpc.ssl_channel_credentials(*pems), OPTIONS)
+
+
 def main() -> None:
     """Reads the options, runs the load, prints what came out."""
     parser = argparse.ArgumentParser(prog="python -m bench.client")
     parser.add_argument("--address", required=True)
-    parser.add_argument("--method", default="Check")
+    parser.add_argument("--method", default="/authz.v1.AuthzService/Check")
     parser.add_argument("--requests", type=Path, required=True, help="messages in gRPC framing")
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--calls", type=int, default=0, help="0: no limit")
     parser.add_argument("--seconds", type=float, default=0.0, help="0: no limit")
     parser.add_argument("--follow", action="store_true", help="tell when the bundle changed")
+    parser.add_argument("--roots", type=Path, help="with --key and --chain: mutual TLS")
+    parser.add_argument("--key", type=Path)
+    parser.add_argument("--chain", type=Path)
     given = parser.parse_args()
     requests = messages(given.requests.read_bytes())
-    load = Load(f"/authz.v1.AuthzService/{given.method}", requests, follow=given.follow)
+    load = Load(given.method, requests, follow=given.follow)
     took = asyncio.run(
-        load.run(given.address, given.in_flight, calls=given.calls, seconds=given.seconds)
+        load.run(
+            partial(connection, given), given.in_flight, calls=given.calls, seconds=given.seconds
+        )
     )
     found = sorted(load.took_s)
+    worst = {share: found[len(found) * share // 100] if found else 0.0 for share in (50, 90, 99)}
     print(
         json.dumps(
             {
                 "rate": len(found) / took,
-                "p50_ms": found[len(found) // 2] * 1e3 if found else 0.0,
-                "p99_ms": found[len(found) * 99 // 100] * 1e3 if found else 0.0,
+                **{f"p{share}_ms": seconds * 1e3 for share, seconds in worst.items()},
                 "answered": len(found),
                 "errors": load.errors,
                 "bundles": [astuple(reign) for reign in load.bundles.values()],

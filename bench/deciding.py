@@ -13,13 +13,13 @@ from audit.log import Log
 from authz import product, wire
 from authz.batch import Batcher, Call
 from authz.bundle import Bundle
+from authz.clock import utc_now
 from authz.decision import Decision
 from authz.facts import COMPUTED, FactComputer
 from authz.query import Query, check
 from authz.record import draft
 from authz.registry.database import connect, migrate
 from authz.registry.store import Store
-from authz.server import utc_now
 from bench import samples
 from bench.contest import Contender, compete, first_time
 from bench.peers.cedar import Cedar

@@ -1,51 +1,75 @@
-"""The processes of the serving benches: the decision point, the empty server, the load."""
+"""The processes of the serving benches: the decision point, empty servers, Cerbos, PostgreSQL."""
 
-import asyncio
 import json
 import os
 import re
-import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import grpc
-from pysqlite3 import dbapi2
+from sqlalchemy import func, select
 
-from authz import ins
-from authz.v1 import authz_pb2 as pb
-from authz.v1 import authz_pb2_grpc as rpc
-from bench.client import Reign, frames
+from audit.database import reader, snapshot
+from audit.tables import log_batches
+from bench.load import Certificate
+from clients.pki import authority
+from clients.pki.folder import SERVICES, Folder
+from tests.databases import server as postgresql_server
 
-DOCTOR = pb.Subject(
-    kind="professional",
-    id="810000000001",
-    profession="10",
-    authentication="individual_card",
-    capacity="care",
-    name="Dr BENCH",
-)
-_SERVING = re.compile(r"serving on (\S+)")
+CALLER: Final = "dossier"
+"""The service that asks: it has the listener without TLS, and a certificate for the one with."""
+
+_SERVING: Final = re.compile(r"serving on (\S+)")
+_START_S: Final = 60.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a load came to."""
+class Keys:
+    """An authority in a folder, with a certificate for whoever serves and one for the caller."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    answered: int
-    errors: dict[str, int]
-    reigns: tuple[Reign, ...] = ()
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Keys":
+        """Makes all of it."""
+        its, now = Folder(folder), datetime.now(UTC)  # noqa: TID251 - certificates are valid from now
+        its.create(now)
+        for name in ("authz", CALLER):
+            holder = authority.service(name, ["127.0.0.1"])
+            its.issue(holder, place=SERVICES, name=name, at=now, lifetime=timedelta(days=2))
+        roots = sorted((folder / "authorities").glob("*.pem"))
+        (folder / "all.pem").write_bytes(b"".join(path.read_bytes() for path in roots))
+        return cls(folder=folder)
+
+    def of(self, name: str) -> Certificate:
+        """What a service shows, and what it trusts."""
+        return Certificate(
+            chain=self.folder / SERVICES / f"{name}.pem",
+            key=self.folder / SERVICES / f"{name}.key",
+            roots=self.folder / "all.pem",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that serves."""
+
+    pid: int
+    address: str
 
 
 @contextmanager
-def running(*arguments: str, policies: Path | None = None) -> Iterator[tuple[int, str]]:
-    """A Python module as a process; its id, and the address that it says it serves on."""
+def running(*arguments: str, policies: Path | None = None) -> Iterator[Running]:
+    """A Python module as a process that says on which address it serves."""
     environment = dict(os.environ)
     if policies is not None:
         environment["DMP_POLICIES"] = str(policies)
@@ -61,146 +85,161 @@ def running(*arguments: str, policies: Path | None = None) -> Iterator[tuple[int
             found = _SERVING.match(line)
             if found is None:
                 raise RuntimeError(f"`{' '.join(arguments)}` does not serve: {line.strip()}")
-            yield process.pid, found[1]
+            yield Running(process.pid, found[1])
         finally:
             process.terminate()
 
 
+def sqlite(folder: Path) -> str:
+    """The address of a database in `folder`."""
+    return f"sqlite:///{folder / 'dmp.db'}"
+
+
 @contextmanager
-def decision_point(folder: Path, policies: Path | None = None) -> Iterator[tuple[int, str]]:
-    """The real service, durable on SQLite in `folder`."""
-    database = f"sqlite:///{folder / 'dmp.db'}"
-    listen = "127.0.0.1:0=operator"
-    with running("authz", "--listen", listen, "--database", database, policies=policies) as found:
+def decision_point(
+    database: str, *, policies: Path | None = None, keys: Keys | None = None
+) -> Iterator[Running]:
+    """The real service; with `keys`, over mutual TLS."""
+    options = ["--listen", f"127.0.0.1:0={CALLER}"]
+    if keys is not None:
+        its = keys.of("authz")
+        options = ["--listen", "127.0.0.1:0", "--tls-key", str(its.key), "--tls-chain"]
+        options += [str(its.chain), "--trust", str(keys.folder)]
+    with running("authz", *options, "--database", database, policies=policies) as found:
         yield found
 
 
-def recorded(folder: Path) -> int:
-    """How many entries the log of the service in `folder` holds."""
-    connection = dbapi2.connect(str(folder / "dmp.db"))
-    try:
-        (count,) = connection.execute('SELECT sum("count") FROM log_batches').fetchone()
-        return int(count)
-    finally:
-        connection.close()
+@contextmanager
+def empty(transport: str = "grpc.aio", *, keys: Keys | None = None) -> Iterator[Running]:
+    """A server that answers without looking; with `keys`, over mutual TLS."""
+    with _own(transport, keys) as found:
+        yield found
 
 
-def patients(count: int) -> list[str]:
-    """Numbers of patients whose form is right."""
-    return [ins.compute("BENCH", "000000", f"2540650{number:06}") for number in range(count)]
+@contextmanager
+def behind(transport: str, database: str) -> Iterator[Running]:
+    """The decision point behind a transport that is not its own."""
+    with _own(transport, None, "--database", database) as found:
+        yield found
 
 
-def checks(who: Sequence[str]) -> list[pb.CheckRequest]:
-    """The reading of a document of each patient by a doctor whom they authorise."""
-    document = pb.Document(
-        id="1.2.250.1.999.1",
-        type="11488-4",
-        authors=["810000000002"],
-        status="approved",
-        visibility=["N"],
+@contextmanager
+def _own(transport: str, keys: Keys | None, *options: str) -> Iterator[Running]:
+    options = ("--transport", transport, *options)
+    if keys is not None:
+        its = keys.of("authz")
+        options += ("--key", str(its.key), "--chain", str(its.chain), "--roots", str(its.roots))
+    with running("bench.server", *options) as found:
+        yield found
+
+
+CERBOS_LOG: Final = "local"
+"""Its backend for the audit log: an embedded store, written behind the answers. `file` is slower."""
+
+
+@contextmanager
+def cerbos(
+    program: Path, folder: Path, policies: dict[str, str], *, keys: Keys | None = None
+) -> Iterator[Running]:
+    """The Cerbos server with an audit log of its decisions; with `keys`, over TLS."""
+    folder.mkdir()
+    (folder / "policies").mkdir()
+    for name, text in policies.items():
+        (folder / "policies" / name).write_text(text, encoding="utf-8")
+    http, address = _free(), _free()
+    settings: dict[str, object] = {
+        "server": {"httpListenAddr": http, "grpcListenAddr": address},
+        "storage": {
+            "driver": "disk",
+            "disk": {"directory": str(folder / "policies"), "watchForChanges": False},
+        },
+        "telemetry": {"disabled": True},
+        "audit": {
+            "enabled": True,
+            "accessLogsEnabled": False,
+            "decisionLogsEnabled": True,
+            "backend": CERBOS_LOG,
+            "local": {"storagePath": str(folder / "log")},
+        },
+    }
+    if keys is not None:
+        its = keys.of("authz")
+        tls = {"cert": str(its.chain), "key": str(its.key)}
+        settings["server"] = {"httpListenAddr": http, "grpcListenAddr": address, "tls": tls}
+    path = folder / "cerbos.yaml"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    command = [str(program), "server", "--config", str(path)]
+    with subprocess.Popen(
+        [*command, "--debug-listen-addr=", "--log-level=error"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            with channel(address, keys) as opened:
+                grpc.channel_ready_future(opened).result(_START_S)
+            yield Running(process.pid, address)
+        finally:
+            process.terminate()
+
+
+def _free() -> str:
+    """An address on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+@contextmanager
+def postgresql() -> Iterator[tuple[int, str]]:
+    """A PostgreSQL server whose files are on disk: its process, and the address of an empty database."""
+    with postgresql_server(on_disk=True) as made, made.database() as name:
+        pid = int((made.folder / "data" / "postmaster.pid").read_text().split()[0])
+        yield pid, made.url(name)
+
+
+def channel(address: str, keys: Keys | None) -> grpc.Channel:
+    """The caller's channel."""
+    options = [("grpc.ssl_target_name_override", "authz"), ("grpc.enable_http_proxy", 0)]
+    if keys is None:
+        return grpc.insecure_channel(address, options)
+    its = keys.of(CALLER)
+    pair = its.key.read_bytes(), its.chain.read_bytes()
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(its.roots.read_bytes(), *pair), options
     )
-    return [
-        pb.CheckRequest(
-            subject=DOCTOR,
-            action="document.read",
-            resource=pb.Resource(patient=patient, document=document),
-            context=pb.Context(mode="normal"),
-        )
-        for patient in who
-    ]
 
 
-def prepare(address: str, folder: Path, who: Sequence[str]) -> Path:
-    """Opens the patients' dossiers and writes the file of requests.
-
-    Raises:
-        RuntimeError: the policies do not let the doctor read, so the load would be of another kind.
-    """
-    asked = checks(who)
-    asyncio.run(_open(address, who, asked[0]))
-    path = folder / "requests"
-    path.write_bytes(frames([check.SerializeToString() for check in asked]))
-    return path
+def recorded(database: str) -> int:
+    """How many entries the log in a database holds."""
+    with snapshot(reader(database)) as connection:
+        count = connection.execute(select(func.sum(log_batches.c.count))).scalar()
+        return int(count or 0)
 
 
-async def _open(address: str, who: Sequence[str], check: pb.CheckRequest) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
-        registry, authz = rpc.RegistryServiceStub(channel), rpc.AuthzServiceStub(channel)
-        for patient in who:
-            opened = await registry.Change(
-                pb.ChangeRequest(
-                    subject=DOCTOR,
-                    patient=patient,
-                    context=pb.Context(mode="normal", agreement=True),
-                    open_dossier=pb.OpenDossier(
-                        birth_date="1979-03-28", authorise=True, samu=True, break_glass=True
-                    ),
-                )
-            )
-            _expect_allowed(opened.decision)
-        _expect_allowed((await authz.Check(check)).decision)
+def processor_s(*pids: int) -> float:
+    """How many seconds of a processor these processes have used, and those that they started."""
+    return sum(_used(pid) for pid in family(*pids)) / _TICKS
 
 
-def _expect_allowed(decision: pb.Decision) -> None:
-    if decision.effect != pb.EFFECT_ALLOW:
-        raise RuntimeError(f"the doctor of the bench is denied: {decision.reason_code}")
+def family(*pids: int) -> list[int]:
+    """These processes, and all that they started and that still run."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(_stat(path)[1])
+    found = list(pids)
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
 
 
-def load(address: str, requests: Path, *options: str) -> Outcome:
-    """Runs the load generator to its end."""
-    return outcome(start_load(address, requests, *options))
+def _used(pid: int) -> int:
+    with suppress(OSError):
+        fields = _stat(Path(f"/proc/{pid}/stat"))
+        return int(fields[11]) + int(fields[12])
+    return 0
 
 
-def start_load(address: str, requests: Path, *options: str) -> "subprocess.Popen[bytes]":
-    """Starts the load generator; `outcome` waits for its end."""
-    command = [sys.executable, "-m", "bench.client", "--address", address]
-    return subprocess.Popen(
-        [*command, "--requests", str(requests), *options], stdout=subprocess.PIPE
-    )
-
-
-def outcome(client: "subprocess.Popen[bytes]") -> Outcome:
-    """What a load generator came to; waits for its end."""
-    printed, _ = client.communicate()
-    if client.returncode:
-        raise RuntimeError(f"the load generator ended with {client.returncode}")
-    said = json.loads(printed)
-    return Outcome(
-        rate=said["rate"],
-        p50_ms=said["p50_ms"],
-        p99_ms=said["p99_ms"],
-        answered=said["answered"],
-        errors=said["errors"],
-        reigns=tuple(Reign(*reign) for reign in said["bundles"]),
-    )
-
-
-def has_h2load() -> bool:
-    """Whether the load generator of nghttp2 is installed."""
-    return shutil.which("h2load") is not None
-
-
-def h2load(address: str, request: Path, *, calls: int, in_flight: int) -> Outcome:
-    """Check calls from h2load, a client in C that sends one and the same request.
-
-    It counts what was answered, and does not look into it.
-    """
-    channels = min(4, in_flight)
-    options = f"-n {calls} -c {channels} -m {max(1, in_flight // channels)} -d {request}".split()
-    headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-    url = f"http://{address}/authz.v1.AuthzService/Check"
-    done = subprocess.run(
-        ["h2load", *options, *headers, url], stdout=subprocess.PIPE, text=True, check=True
-    )
-    rate = re.search(r", ([\d.]+) req/s", done.stdout)
-    answered = re.search(r"(\d+) succeeded, (\d+) failed", done.stdout)
-    if rate is None or answered is None:
-        raise RuntimeError(f"h2load said something else: {done.stdout[:200]}")
-    failed = int(answered[2])
-    return Outcome(
-        rate=float(rate[1]),
-        p50_ms=0.0,
-        p99_ms=0.0,
-        answered=int(answered[1]),
-        errors={"FAILED": failed} if failed else {},
-    )
+def _stat(path: Path) -> list[str]:
+    """The fields behind the name, which may hold anything."""
+    return path.read_text(encoding="utf-8").rpartition(")")[2].split()

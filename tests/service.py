@@ -27,6 +27,7 @@ from audit.entry import Entry
 from audit.reader import origins, read
 from audit.verify import verify
 from authz import bundle as bundles
+from authz.batch import Batcher
 from authz.bundle import Bundle, Product
 from authz.product import DMP
 from authz.server import Listener
@@ -44,6 +45,16 @@ CHANNEL = [
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.max_send_message_length", -1),
 ]
+
+
+class Deadline(grpc.aio.UnaryUnaryClientInterceptor):
+    """Gives a deadline to every call that has none, as the service wants it."""
+
+    async def intercept_unary_unary(self, continuation, details, request):
+        if details.timeout is None:
+            details = details._replace(timeout=30.0)
+        return await continuation(details, request)
+
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 ANASTA = "1113109067725142806651"
@@ -172,7 +183,9 @@ class Door:
 @asynccontextmanager
 async def door(address: str) -> AsyncIterator[Door]:
     """A door to an address."""
-    async with grpc.aio.insecure_channel(address, options=CHANNEL) as channel:
+    async with grpc.aio.insecure_channel(
+        address, options=CHANNEL, interceptors=[Deadline()]
+    ) as channel:
         yield Door(channel)
 
 
@@ -190,9 +203,14 @@ class Running:
         return next(iter(self.doors.values()))
 
     @property
+    def batcher(self) -> Batcher:
+        """What decides and records."""
+        return self.service.loop._deciding._decider._batcher
+
+    @property
     def engine(self) -> Engine:
         """The engine that the service writes with."""
-        return self.service.loop._batcher._engine
+        return self.batcher._engine
 
     def entries(self) -> list[Entry]:
         """All entries of the log so far, by another connection."""
@@ -215,13 +233,17 @@ async def running(
     """A service in this process, on a database in `folder`; its log is verified at the end."""
     url = f"sqlite:///{folder}/authz.db"
     listeners = tuple(Listener(address="127.0.0.1:0", service=name) for name in services)
-    wanted = Settings(listeners=listeners, database=url, policies=policies, **settings)
+    wanted = Settings(
+        listeners=listeners, database=url, policies=policies, one_process=True, **settings
+    )
     service = Service(wanted, **({"clock": clock} if clock else {}))
     with patch("authz.service.build", _build):  # the same files make the same bundle
         await service.__aenter__()
     try:
         doors = {
-            name: Door(grpc.aio.insecure_channel(address, options=CHANNEL))
+            name: Door(
+                grpc.aio.insecure_channel(address, options=CHANNEL, interceptors=[Deadline()])
+            )
             for name, address in zip(services, service.addresses, strict=True)
         }
         try:

@@ -191,7 +191,7 @@ def test_what_is_no_database_is_refused(tmp_path, ended, policies, content):
 
     code, errors = ended("--policies", str(policies))
 
-    assert code == 3
+    assert code == 3, errors
     (line,) = errors
     assert str(path) in line
     if content is not None:
@@ -202,7 +202,7 @@ def test_a_database_of_a_kind_unknown_is_refused(ended, policies):
     """The url is not usable, and an example is given."""
     code, errors = ended("--policies", str(policies), "--database", "mysql://x/y")
 
-    assert code == 3
+    assert code == 3, errors
     assert "unknown kind of database: `mysql`" in errors[0]
 
 
@@ -217,7 +217,7 @@ def test_a_damaged_log_is_not_continued(tmp_path, ended, policies):
 
     code, errors = ended("--policies", str(policies))
 
-    assert code == 3
+    assert code == 3, errors
     assert "log `authz-1`, entry 0: altered" in errors[0]
 
 

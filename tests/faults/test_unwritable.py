@@ -40,7 +40,7 @@ async def service(tmp_path, monkeypatch) -> AsyncIterator[Running]:
             connection.execute("PRAGMA busy_timeout=20")
 
         event.listen(started.engine, "connect", impatient)
-        started.service.loop._batcher._abandon()
+        started.batcher._abandon()
         started.engine.dispose()
         yield started
 
@@ -110,7 +110,7 @@ def in_doubt(service: Running) -> Iterator[None]:
 def reconnecting(service: Running) -> Iterator[None]:
     """What is done here counts for the connection that is opened next."""
     yield
-    service.service.loop._thread.submit(service.service.loop._batcher._abandon).result()
+    service.service.loop._deciding._thread.submit(service.batcher._abandon).result()
     service.engine.dispose()
 
 

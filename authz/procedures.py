@@ -1,0 +1,263 @@
+"""The remote procedures, without their transport: what each asks, and how it is answered.
+
+`prepare` turns the bytes of a call into queries of the right form, and says what becomes of their
+decisions; the bytes of an answer exist only for decisions that are on durable record.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from authz import product, wire
+from authz.bundle import Bundle
+from authz.decision import Decision
+from authz.errors import RequestError
+from authz.explain import explain
+from authz.facts import COMPUTED
+from authz.model import Effect
+from authz.query import MAX_VIOLATIONS, Query, Violation, check
+from authz.v1 import authz_pb2 as pb
+
+MAX_BATCH: Final = 1_000
+LANGUAGES: Final = ("fr", "en")
+EMERGENCIES: Final = ("bris_de_glace", "centre_15")
+
+Request = TypeVar("Request", bound=Message)
+
+
+class Asked(NamedTuple):
+    """A call as it came: which procedure, its message in bytes, and who calls."""
+
+    rpc: str
+    data: bytes
+    caller: str
+    trace_id: str = ""
+
+
+class Answered(NamedTuple):
+    """The answer to a call: a message in bytes, and what it amounts to."""
+
+    data: bytes
+    allowed: int
+    denied: int
+    changed: bool
+
+
+Answer = Callable[[tuple[Decision, ...]], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a call asks, and what makes a message of the decisions."""
+
+    queries: tuple[Query, ...]
+    answer: Answer
+
+    def finish(self, decisions: tuple[Decision, ...]) -> Answered:
+        """The answer, once the decisions are on durable record."""
+        allowed = sum(decision.verdict.effect is Effect.ALLOW for decision in decisions)
+        return Answered(
+            self.answer(decisions).SerializeToString(),
+            allowed,
+            len(decisions) - allowed,
+            any(decision.changed for decision in decisions),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What well-formed queries are measured by: the words of a bundle, and the instant."""
+
+    bundle: Bundle
+    at: datetime
+
+    def check(self, query: Query) -> Query:
+        """The query, if its form is right.
+
+        Raises:
+            RequestError: it is malformed; it must not be decided.
+        """
+        check(query, self.bundle.vocabulary, COMPUTED, self.at)
+        return query
+
+
+def prepare(asked: Asked, form: Form) -> Prepared:
+    """What a call asks.
+
+    Raises:
+        RequestError: it is malformed, with all that is wrong.
+    """
+    return _PROCEDURES[asked.rpc](asked, form)
+
+
+def measure(rpc: str, data: bytes) -> tuple[int, bool]:
+    """How many requests a call is, and whether one of them is an emergency.
+
+    Raises:
+        RequestError: the bytes are no request of this procedure.
+    """
+    request = message(_REQUESTS[rpc], rpc, data)
+    match request:
+        case pb.CheckRequest():
+            return 1, request.context.mode in EMERGENCIES
+        case pb.CheckBatchRequest():
+            urgent = any(check.context.mode in EMERGENCIES for check in request.checks)
+            return max(1, len(request.checks)), urgent
+        case pb.ExplainRequest():
+            return 1, request.check.context.mode in EMERGENCIES
+        case _:
+            return 1, False
+
+
+def message(kind: type[Request], rpc: str, data: bytes) -> Request:
+    """The message that the bytes are.
+
+    Raises:
+        RequestError: they are none.
+    """
+    try:
+        return kind.FromString(data)
+    except DecodeError as exc:
+        cure = "encode it as authz.proto says, with text in UTF-8"
+        raise RequestError([("message", f"not a request of `{rpc}`", cure)]) from exc
+
+
+def _check(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.CheckRequest, asked.rpc, asked.data)
+    return Prepared((form.check(_query(request, asked)),), _decided)
+
+
+def _decided(decisions: tuple[Decision, ...]) -> pb.CheckResponse:
+    (decision,) = decisions
+    return pb.CheckResponse(decision=wire.decision(decision))
+
+
+def _check_batch(asked: Asked, form: Form) -> Prepared:
+    checks = message(pb.CheckBatchRequest, asked.rpc, asked.data).checks
+    if not 1 <= len(checks) <= MAX_BATCH:
+        cure = f"send 1 to {MAX_BATCH} checks a call"
+        raise RequestError([("checks", f"`{len(checks)}` checks", cure)])
+    queries: list[Query] = []
+    violations: list[Violation] = []
+    for place, request in enumerate(checks):
+        try:
+            queries.append(form.check(_query(request, asked)))
+        except RequestError as exc:
+            violations += exc.below(f"checks[{place}]").violations
+        if len(violations) >= MAX_VIOLATIONS:
+            break
+    if violations:
+        raise RequestError(violations)
+    return Prepared(tuple(queries), _all_decided)
+
+
+def _all_decided(decisions: tuple[Decision, ...]) -> pb.CheckBatchResponse:
+    return pb.CheckBatchResponse(decisions=map(wire.decision, decisions))
+
+
+def _explain(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.ExplainRequest, asked.rpc, asked.data)
+    language = request.language or "fr"
+    if language not in LANGUAGES:
+        raise RequestError([("language", f"unknown language: `{language[:20]}`", "fr or en")])
+    try:
+        query = form.check(_query(request.check, asked))
+    except RequestError as exc:
+        raise exc.below("check") from None
+
+    def answer(decisions: tuple[Decision, ...]) -> pb.ExplainResponse:
+        (decided,) = decisions
+        explained = explain(decided.bundle, decided.vector, language=language)
+        return wire.explanation(decided, explained, language=language)
+
+    return Prepared((query,), answer)
+
+
+def _change(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.ChangeRequest, asked.rpc, asked.data)
+    query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id)
+    return Prepared((_of_patient(query, form),), _changed)
+
+
+def _changed(decisions: tuple[Decision, ...]) -> pb.ChangeResponse:
+    (decision,) = decisions
+    return pb.ChangeResponse(decision=wire.decision(decision), revision=decision.changed)
+
+
+def _get_patient(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.GetPatientRequest, asked.rpc, asked.data)
+    reading = pb.CheckRequest(
+        subject=request.subject,
+        action="dossier.read",
+        resource=pb.Resource(patient=request.patient),
+        context=request.context,
+    )
+    query = _of_patient(_query(reading, asked), form)
+    return Prepared((query, replace(query, action="authorisation.list")), _patient)
+
+
+def _patient(decisions: tuple[Decision, ...]) -> pb.GetPatientResponse:
+    decided, listed = decisions
+    answer = pb.GetPatientResponse(decision=wire.decision(decided), listing=wire.decision(listed))
+    if decided.verdict.effect is Effect.ALLOW:
+        with_lists = listed.verdict.effect is Effect.ALLOW
+        answer.patient.CopyFrom(wire.patient(decided.state, decided.at, with_lists=with_lists))
+    return answer
+
+
+def _of_patient(query: Query, form: Form) -> Query:
+    """The query, checked; what is wrong with it is told in the fields of these two messages."""
+    try:
+        return form.check(query)
+    except RequestError as exc:
+        raise exc.renamed({"resource.patient": "patient", "resource": "change"}) from None
+
+
+def _get_bundle(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.GetBundleRequest, asked.rpc, asked.data)
+    query = wire.simple(request.subject, "policy.read", asked.caller, asked.rpc, asked.trace_id)
+    return Prepared((form.check(query),), _read)
+
+
+def _read(decisions: tuple[Decision, ...]) -> pb.GetBundleResponse:
+    (decision,) = decisions
+    return pb.GetBundleResponse(decision=wire.decision(decision))
+
+
+def _activate_bundle(asked: Asked, form: Form) -> Prepared:
+    request = message(pb.ActivateBundleRequest, asked.rpc, asked.data)
+    query = wire.simple(request.subject, "policy.activate", asked.caller, asked.rpc, asked.trace_id)
+    return Prepared((form.check(query),), _permitted)
+
+
+def _permitted(decisions: tuple[Decision, ...]) -> pb.ActivateBundleResponse:
+    (decision,) = decisions
+    return pb.ActivateBundleResponse(decision=wire.decision(decision))
+
+
+def _query(request: pb.CheckRequest, asked: Asked) -> Query:
+    return wire.query(request, asked.caller, asked.rpc, asked.trace_id)
+
+
+_PROCEDURES: Final[Mapping[str, Callable[[Asked, Form], Prepared]]] = {
+    product.CHECK: _check,
+    product.CHECK_BATCH: _check_batch,
+    product.EXPLAIN: _explain,
+    product.CHANGE: _change,
+    product.GET_PATIENT: _get_patient,
+    product.GET_BUNDLE: _get_bundle,
+    product.ACTIVATE_BUNDLE: _activate_bundle,
+}
+
+_REQUESTS: Final[Mapping[str, type[Message]]] = {
+    product.CHECK: pb.CheckRequest,
+    product.CHECK_BATCH: pb.CheckBatchRequest,
+    product.EXPLAIN: pb.ExplainRequest,
+    product.CHANGE: pb.ChangeRequest,
+    product.GET_PATIENT: pb.GetPatientRequest,
+    product.GET_BUNDLE: pb.GetBundleRequest,
+    product.ACTIVATE_BUNDLE: pb.ActivateBundleRequest,
+}

@@ -1,0 +1,57 @@
+"""How the service writes its own log: JSON lines on standard error, for operators.
+
+No line holds a person, a patient or a document; those are in the decision log. So an unexpected error is
+told by its kind and its place, without its text, which may quote anything.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+from structlog.typing import EventDict, WrappedLogger
+
+_FRAMES: Final = 12
+
+
+def configure() -> None:
+    """Lets all lines of this process be written so."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            place_of_exception,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+
+def place_of_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Turns the exception of a line into its kind and the places it came through."""
+    given = event.pop("exc_info", None)
+    if not given:
+        return event
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+    if error is not None:
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["exception"] = type(error).__name__
+        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
+
+
+def cause_of(error: BaseException) -> str:
+    """What went wrong, fit for the service log: no statement and no values of it.
+
+    Of a database's errors only those about its operation are quoted, and only their first line:
+    the others, and the rest, may repeat what was to be stored.
+    """
+    if not isinstance(error, DBAPIError):
+        return f"{type(error).__name__}: {error}"
+    kind = type(error.orig or error).__name__
+    if isinstance(error, OperationalError):
+        return f"{kind}: {str(error.orig).partition(chr(10))[0]}"
+    return f"{kind} ({getattr(error.orig, 'sqlstate', None) or 'no code'})"
