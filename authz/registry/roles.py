@@ -29,7 +29,7 @@ RIGHTS: Final[Mapping[str, str]] = {
 """Table by table, no more than the service uses."""
 
 _KNOWN: Final = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
-_KINDS: Final = "SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER".split(", ")
+_KINDS: Final = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
 _MAY: Final = text("SELECT has_table_privilege(:role, :name, :right)")
 # A superuser counts as a member of every role.
 _OWNED: Final = text(

@@ -15,19 +15,15 @@ from audit.log import Log
 from authz.commands import app
 from authz.errors import DatabaseError
 from authz.registry import feed, requests, tables
-from authz.registry.changes import RenewAuthorisation, SetBlock, SetConsents
+from authz.registry.changes import SetConsents
 from authz.registry.database import connect, downgrade, entitle, migrate
 from authz.registry.roles import RIGHTS
 from authz.registry.store import Store
 from tests.authz.registry.asker import answer
 from tests.authz.registry.samples import (
-    DAY,
-    DOCTOR,
     FULL,
     NOW,
     PATIENT,
-    PERSON,
-    after,
     opened,
     put,
     read,
@@ -46,7 +42,7 @@ def role(postgresql):
 
 
 @pytest.fixture
-def place(postgresql, role):
+def place(postgresql, role):  # noqa: ARG001 - the role can only go when its rights here have gone
     """The address of a new database, for its owner."""
     with postgresql.database() as name:
         yield postgresql.url(name)
@@ -146,10 +142,13 @@ def test_role_can_do_all_the_work(place, role):
     ],
 )
 def test_database_refuses_all_else(place, role, statement):
-    """What stands in the log, the feed and the policies is out of the service's reach, and so are the tables."""
-    with entitled(place, role), statements(place, role) as conn:
-        with pytest.raises(InsufficientPrivilege):
-            conn.execute(statement)
+    """What stands in log, feed and policies is out of the service's reach, and so are the tables."""
+    with (
+        entitled(place, role),
+        statements(place, role) as conn,
+        pytest.raises(InsufficientPrivilege),
+    ):
+        conn.execute(statement)
 
 
 def test_rights_are_given_anew(place, role):
@@ -183,16 +182,16 @@ def test_role_without_rights_is_told(place, role):
     with opened_as(place) as owner:
         migrate(owner)
 
-    with opened_as(place, role) as engine:
-        with pytest.raises(DatabaseError, match=r"permission denied.*`dmp database migrate`"):
-            migrate(engine)
+    told = r"permission denied.*`dmp database migrate`"
+    with opened_as(place, role) as engine, pytest.raises(DatabaseError, match=told):
+        migrate(engine)
 
 
 def test_empty_database_is_for_its_owner(place, role):
     """The role of the service can't make the tables: it would own them."""
-    with opened_as(place, role) as engine:
-        with pytest.raises(DatabaseError, match=r"permission denied.*`dmp database migrate`"):
-            migrate(engine)
+    told = r"permission denied.*`dmp database migrate`"
+    with opened_as(place, role) as engine, pytest.raises(DatabaseError, match=told):
+        migrate(engine)
 
 
 def test_roles_that_no_right_binds_are_refused(postgresql, place):
