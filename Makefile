@@ -17,9 +17,10 @@ READY := $(VENV)/.ready
 COMPILE := CUSTOM_COMPILE_COMMAND="make pins" $(BIN)/pip-compile --quiet --generate-hashes \
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-emit-options --pip-args="--uploaded-prior-to=P3D" $(ARGS)
+PROTOS := $(patsubst proto/%,%,$(wildcard proto/*/v1/*.proto proto/*/*/v1/*.proto))
 # $(call stubs,FOLDER) writes the generated code of all protos below FOLDER.
 stubs = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) \
-	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) proto/*/v1/*.proto
+	--grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
 
 .PHONY: help setup demo test lint proto proto-check policy faults bench pins clean
 
@@ -49,7 +50,7 @@ proto: $(READY) ## Generate the stubs again, after a change in proto/
 proto-check: $(READY) ## Check that the stubs are those of the protos
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/fresh" "$$tmp/here"; \
 	$(call stubs,"$$tmp/fresh"); \
-	tar -cf - */v1/*_pb2* 2>/dev/null | tar -xf - -C "$$tmp/here" || :; \
+	tar -cf - $(wildcard */v1/*_pb2* */*/v1/*_pb2*) 2>/dev/null | tar -xf - -C "$$tmp/here" || :; \
 	diff -r "$$tmp/fresh" "$$tmp/here" >&2 \
 	  && echo "proto: stubs are fresh" \
 	  || { echo "proto: stubs differ from the protos: run make proto" >&2; exit 1; }

@@ -12,6 +12,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import ExitStack
 from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any, Final
@@ -25,11 +26,11 @@ from clients.sdk.needs import Needs, check_needs
 from clients.sdk.permit import Denied, Permit
 from clients.sdk.refusal import not_open, refusal
 
-__all__ = ["Gate", "Needs", "permit"]
+__all__ = ["Gate", "Needs", "permit", "permits"]
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_held: ContextVar[Permit] = ContextVar("permit")
+_held: ContextVar[tuple[Permit, ...]] = ContextVar("permits")
 _LEAST_S: Final = 0.001
 _log: Final = logging.getLogger("dmp.sdk")
 
@@ -38,7 +39,19 @@ def permit() -> Permit:
     """The permit under which this handler runs.
 
     Raises:
-        SettingsError: it runs under none.
+        SettingsError: it runs under none, or under many.
+    """
+    held = permits()
+    if len(held) != 1:
+        raise SettingsError(f"there are {len(held)} permits here: ask for `permits`")
+    return held[0]
+
+
+def permits() -> tuple[Permit, ...]:
+    """The permits of a handler that needs one for each of many documents, in their order.
+
+    Raises:
+        SettingsError: this is no such handler.
     """
     try:
         return _held.get()
@@ -89,8 +102,9 @@ class Gate(grpc.aio.ServerInterceptor):
     def _one(self, needs: Needs, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def guarded(request: Any, context: Context) -> object:  # noqa: ANN401 - any message
             try:
-                held = await self._admit(needs, request, context)
-                with held:
+                with ExitStack() as stack:
+                    for held in await self._admit(needs, request, context):
+                        stack.enter_context(held)
                     answer = inner(request, context)
                     return await answer if isawaitable(answer) else answer
             except (Denied, Error) as exc:
@@ -104,24 +118,36 @@ class Gate(grpc.aio.ServerInterceptor):
             try:
                 held = await self._admit(needs, request, context)
                 async for answer in inner(request, context):
-                    held.settle()  # before the first of them is sent
+                    _settle(held)  # before the first of them is sent
                     yield answer
-                held.settle()
+                _settle(held)
             except (Denied, Error) as exc:
                 await _refuse(exc, context)
                 raise
 
         return guarded
 
-    async def _admit(self, needs: Needs, request: Any, context: Context) -> Permit:  # noqa: ANN401 - any message
+    async def _admit(
+        self,
+        needs: Needs,
+        request: Any,  # noqa: ANN401 - any message
+        context: Context,
+    ) -> tuple[Permit, ...]:
         try:
-            query = await needs.query(request, context)
+            queries = await needs.queries(request, context)
         except (Denied, Error, grpc.aio.AbortError):
             raise
         except Exception as exc:
             _log.exception("no permit: `%s`: the request could not be understood", needs.action)
             raise FailedError("the request could not be understood") from exc
-        held = await self._client.require(query, supports=needs.supports, **self._how(context))
+        how = self._how(context)
+        found: tuple[Permit | Denied, ...]
+        if needs.documents is None:
+            (query,) = queries
+            found = (await self._client.require(query, supports=needs.supports, **how),)
+        else:
+            found = await self._client.require_each(queries, supports=needs.supports, **how)
+        held = tuple(one for one in found if isinstance(one, Permit))
         _held.set(held)
         return held
 
@@ -135,6 +161,11 @@ class Gate(grpc.aio.ServerInterceptor):
             token=str(given.get(TOKEN_KEY, "")),
             traceparent=str(given.get(TRACE_KEY, "")),
         )
+
+
+def _settle(held: tuple[Permit, ...]) -> None:
+    for one in held:
+        one.settle()
 
 
 async def _refuse(error: Denied | Error, context: Context) -> None:

@@ -2,8 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from authz.v1 import authz_pb2 as pb
 from clients.sdk import wire
 from clients.sdk.errors import SettingsError
-from clients.sdk.values import NORMAL, Query
+from clients.sdk.values import NORMAL, Document, Query
 
 Finder = Callable[[Any, Any], object | Awaitable[object]]
 Where = str | Finder
@@ -39,6 +39,8 @@ class Needs:
         subject: where to find who asks.
         patient: where to find whose dossier it is.
         document: where to find the document's label.
+        documents: what finds the labels of many: each is asked about, and the handler gets the permits for
+            those that are allowed, which may be none.
         target: where to find whom an act aims at.
         context: where to find the circumstances; normal access if left out.
         supports: the obligations that the handler itself carries out.
@@ -48,12 +50,21 @@ class Needs:
     subject: Where = "subject"
     patient: Where | None = "patient"
     document: Where | None = None
+    documents: Finder | None = None
     target: Where | None = None
     context: Where | None = None
     supports: Collection[str] = ()
 
-    async def query(self, request: Message, context: object) -> Query:
-        """The question that a request of this method is."""
+    async def queries(self, request: Message, context: object) -> tuple[Query, ...]:
+        """The questions that a request of this method is: one, or one a document."""
+        query = await self._query(request, context)
+        if self.documents is None:
+            return (query,)
+        found: Any = self.documents(request, context)
+        labels: Iterable[Document] = await found if inspect.isawaitable(found) else found
+        return tuple(replace(query, document=label) for label in labels)
+
+    async def _query(self, request: Message, context: object) -> Query:
         found: dict[str, Any] = {}
         for name in _READ:
             where: Where | None = getattr(self, name)
@@ -82,6 +93,8 @@ def check_needs(needs: Mapping[str, Needs], open_to_all: Collection[str]) -> Non
             raise SettingsError(f"no such method: `{path}`; write package.Service/Method") from exc
         if method.client_streaming:
             raise SettingsError(f"`{path}` takes a stream: it has no request to ask from")
+        if need.document is not None and need.documents is not None:
+            raise SettingsError(f"`{path}`: give document or documents, not both")
         services.add(method.containing_service)
         for name, (kind, _) in _READ.items():
             where = getattr(need, name)

@@ -1,6 +1,6 @@
 """The procedures of `authz.v1` that are called, and which of them may be called twice.
 
-A question asked twice is on record twice, which harms nobody. A change that carries a request id is made once.
+A question asked twice is on record twice, which harms nobody. A change with a request id is made once.
 """
 
 from dataclasses import dataclass

@@ -103,7 +103,8 @@ def _stamp(path: Path) -> tuple[str, int, int, int]:
         found = path.stat()
     except OSError:
         return (str(path), 0, 0, 0)
-    return (str(path), found.st_mtime_ns, found.st_size, found.st_ino)
+    # The time of change too: a file moved into place keeps its own time of writing.
+    return (str(path), found.st_mtime_ns, found.st_ctime_ns, found.st_size)
 
 
 def _files(path: Path) -> tuple[Path, ...]:

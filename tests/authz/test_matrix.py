@@ -29,7 +29,7 @@ SOCIAL = ["41", "42"]
 PSEUDO = ["patient", "representative", "structure", "employee"]
 ROLES = [*PROFESSIONS, *SOCIAL, *PSEUDO]
 
-SERVICE_NAMES = ["dossier", "portal", "audit", "workbench", "operator"]
+SERVICE_NAMES = ["dossier", "portal", "archive", "audit", "workbench", "operator"]
 DECIDE = [f"authz.v1.AuthzService/{name}" for name in ("Check", "CheckBatch", "Explain")]
 REGISTRY = [f"authz.v1.RegistryService/{name}" for name in ("Change", "GetPatient")]
 POLICY = [f"authz.v1.PolicyService/{name}" for name in ("GetBundle", "ActivateBundle")]
@@ -367,6 +367,7 @@ class TestServices:
         [
             ("dossier", [*DECIDE, *REGISTRY], [*USERS, "structure", "employee"]),
             ("portal", [*DECIDE, *REGISTRY], USERS),
+            ("archive", DECIDE, USERS),
             ("audit", DECIDE, ["auditor"]),
             ("workbench", [*DECIDE, *POLICY], ["compliance_officer"]),
             ("operator", [*DECIDE, *REGISTRY, *POLICY], PEOPLE),

@@ -1,0 +1,1 @@
+"""Generated from `proto/clients/archive/v1`: the contract of the sample archive."""
