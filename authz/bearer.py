@@ -63,7 +63,10 @@ class Bearers(Watcher):
         claims = verify(token, self._keys.content, audience=AUDIENCE, at=now)
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
-        self._known[token] = claims, proof_of(claims)
+        self._known[token] = (
+            claims,
+            proof_of(claims.subject, issuer=claims.issuer, id=claims.id),
+        )
         return self._known[token][1]
 
     async def look(self) -> None:

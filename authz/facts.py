@@ -105,6 +105,7 @@ COMPUTED: Final[Computed] = {
     "context.closure": _choice("missing", "patient_request", "death"),
     "context.announced": _FLAG,
     "context.names_representatives": _FLAG,
+    "context.subject_proof": _choice("unproven", "asserted", "token"),
 }
 
 PARAMETERS: Final = {
@@ -117,6 +118,7 @@ PARAMETERS: Final = {
     "minor.zone": "zone",
     "mt.professions": "list",
     "mt.requires_valid": "boolean",
+    "subject.proof.required_of": "list",
 }
 """The parameters that facts are computed with, and their types; the bundle must have them."""
 
@@ -289,7 +291,30 @@ class FactComputer:
             "context.agreement": "given" if context.agreement else "missing",
             "context.closure": context.closure or "missing",
             "context.announced": _flag(context.announced),
+            "context.subject_proof": self._proof(query, remarks),
         }
+
+    def _proof(self, query: Query, remarks: list[str]) -> str:
+        """What says who asks: the calling service, or a token by one that could ask the same itself."""
+        voucher, kind = query.voucher, query.subject.kind
+        if voucher is None:
+            required = self._values["subject.proof.required_of"]
+            # A service that asks for itself is known by its connection.
+            if isinstance(required, tuple) and query.caller in required and kind != "service":
+                remarks.append(f"token: missing; `{query.caller}` must prove for whom it asks")
+                return "unproven"
+            return "asserted"
+        if voucher.contradicted:
+            remarks += (
+                f"subject.{name}: not what the token says; leave it out"
+                for name in voucher.contradicted
+            )
+            return "unproven"
+        if not self._bundle.services.permits(voucher.issuer, query.rpc, kind):
+            cure = "get one from a service that could ask this itself"
+            remarks.append(f"token: `{voucher.issuer}` may not vouch for a `{kind}` here; {cure}")
+            return "unproven"
+        return "token"
 
     def _reasoned(self, context: Context, remarks: list[str]) -> bool:
         """A reason is a text with a letter or digit in it and a code of the list."""

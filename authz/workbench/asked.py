@@ -7,9 +7,10 @@ from typing import Final
 from authz import product
 from authz.errors import DurationError
 from authz.model import Vocabulary
-from authz.query import Context, Document, Query, Subject, Target
+from authz.query import Context, Document, Query, Subject, Target, Voucher
 from authz.registry import duration
 from authz.source import Mistakes, Node
+from authz.token import proof_of, vouch
 from authz.workbench.cast import CastReader, stated
 from authz.workbench.change import CHANGES, change_of
 
@@ -22,7 +23,7 @@ _CIRCUMSTANCES: Final = (
     "closure",
     "declared",
 )
-_WHEN: Final = ("document", "whom", "change", "service", *_CIRCUMSTANCES)
+_WHEN: Final = ("document", "whom", "change", "service", "token", *_CIRCUMSTANCES)
 _SERVICES: Final = {"auditor": "audit", "compliance_officer": "workbench"}
 
 
@@ -53,6 +54,9 @@ class QueryReader:
         document, whom = self._document(items, where), self._whom(items, where)
         if subject is None or not action:
             return None
+        voucher = None
+        if "token" in items:
+            subject, voucher = self._vouched(items["token"], subject, where)
         needs = self._vocabulary.actions[action].needs
         change = change_of(
             action=action,
@@ -73,7 +77,18 @@ class QueryReader:
             target=whom,
             context=context,
             change=change,
+            voucher=voucher,
         )
+
+    def _vouched(self, node: Node, stated: Subject, where: str) -> tuple[Subject, Voucher | None]:
+        """Who asks when there is a token: by whom, and for whom if not for the one who asks."""
+        if not self._mistakes.keys(node, where, required=("by",), optional=("for",)):
+            return stated, None
+        items = node.items
+        entry = self._cast.named(items["for"], where, "people") if "for" in items else None
+        issuer = self._mistakes.one_of(items["by"], where, "service", self._vocabulary.services)
+        proven = self._cast.subject(entry, where) if entry else stated
+        return vouch(stated, proof_of(proven or stated, issuer=issuer, id="scenario"))
 
     def _service(self, items: Mapping[str, Node], subject: Subject, where: str) -> str:
         if "service" not in items:

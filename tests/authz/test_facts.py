@@ -14,7 +14,7 @@ from authz.bundle import Bundle
 from authz.errors import RequestError
 from authz.facts import COMPUTED, PARAMETERS, FactComputer
 from authz.model import Kind
-from authz.query import CONFIDENTIALITY, Context, Document, Query, Subject, Target, check
+from authz.query import CONFIDENTIALITY, Context, Document, Query, Subject, Target, Voucher, check
 from authz.registry.changes import (
     AddRepresentative,
     CloseDossier,
@@ -159,6 +159,18 @@ CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
     ("subject.authorisation", "none", {"subject__structure": ""}, authorised(NOW + DAY, "", STRUCTURE)),
     ("subject.authorisation", "none", {}, authorised(NOW + DAY, CLINIC, PERSON)),
     ("subject.authorisation", "unknown", {"subject__structure": ""}, blocked(CLINIC, STRUCTURE)),
+    # What says who asks.
+    ("context.subject_proof", "asserted", {}, {}),
+    ("context.subject_proof", "token", {"voucher": Voucher(issuer="portal", id="1")}, {}),
+    ("context.subject_proof", "token", {"voucher": Voucher(issuer="dossier", id="1")}, {}),
+    ("context.subject_proof", "unproven", {"voucher": Voucher(issuer="audit", id="1")}, {}),
+    ("context.subject_proof", "unproven", {"voucher": Voucher(issuer="nobody", id="1")}, {}),
+    (
+        "context.subject_proof",
+        "unproven",
+        {"voucher": Voucher(issuer="portal", id="1", contradicted=("id",))},
+        {},
+    ),
     ("resource.masked", "yes", {"document__visibility": ()}, {}),
     ("resource.hidden_from_patient", "yes", {"document__visibility": ()}, {}),
     (
@@ -410,6 +422,50 @@ def test_facts(name, expected, asked, state):
     found, _ = facts(query(**asked), replace(STATE, **state))
 
     assert found[name] == expected
+
+
+def test_services_that_must_prove_for_whom_they_ask():
+    """A listed service without a token proves nothing; with one, for itself, or not listed, it is heard."""
+    strict = parameters(subject__proof__required_of=("portal", "audit"))
+    voucher = Voucher(issuer="portal", id="1")
+
+    found = [
+        facts(query(**asked), bundle=strict)
+        for asked in (
+            {"caller": "portal"},
+            {"caller": "portal", "voucher": voucher},
+            {"caller": "portal", "subject__kind": "service"},
+            {"caller": "dossier"},
+        )
+    ]
+
+    assert [words["context.subject_proof"] for words, _ in found] == [
+        "unproven",
+        "token",
+        "asserted",
+        "asserted",
+    ]
+    assert "token: missing; `portal` must prove for whom it asks" in found[0][1]
+
+
+def test_what_is_wrong_with_a_token_is_told():
+    """The remarks name each field in which the request says something else, or the issuer."""
+    liar = Voucher(issuer="portal", id="1", contradicted=("id", "structure"))
+    stranger = Voucher(issuer="audit", id="1")
+
+    _, of_liar = facts(query(voucher=liar))
+    _, of_stranger = facts(query(voucher=stranger))
+
+    assert of_liar == (
+        "subject.id: not what the token says; leave it out",
+        "subject.structure: not what the token says; leave it out",
+    )
+    assert of_stranger == (
+        (
+            "token: `audit` may not vouch for a `professional` here; "
+            "get one from a service that could ask this itself"
+        ),
+    )
 
 
 def test_every_value_is_computed():

@@ -350,6 +350,11 @@ def test_load_names_the_file(tmp_path, content):
 # What a token proves.
 
 
+def proof(claims):
+    """What claims prove."""
+    return proof_of(claims.subject, issuer=claims.issuer, id=claims.id)
+
+
 @pytest.mark.parametrize(
     ("stated", "contradicted"),
     [
@@ -365,7 +370,7 @@ def test_vouching(stated, contradicted):
     """A request may leave out what the token says, and must not say otherwise in any field."""
     claims = verify(issued(), KEYS, audience="authz", at=NOW)
 
-    who, voucher = vouch(stated, proof_of(claims))
+    who, voucher = vouch(stated, proof(claims))
 
     assert contradicted == voucher.contradicted
     assert ("portal", claims.id) == (voucher.issuer, voucher.id)
@@ -379,6 +384,6 @@ def test_a_claim_beyond_the_token():
     claims = verify(issued(), KEYS, audience="authz", at=NOW)
     modest = replace(claims, subject=replace(SUBJECT, regulator=False))
 
-    _, voucher = vouch(SUBJECT, proof_of(modest))
+    _, voucher = vouch(SUBJECT, proof(modest))
 
     assert ("regulator",) == voucher.contradicted

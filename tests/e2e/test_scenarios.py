@@ -58,7 +58,7 @@ def scenarios(bundle: Bundle) -> tuple[Scenario, ...]:
     files = {str(p.relative_to(POLICIES)): p.read_bytes() for p in POLICIES.rglob("*.yaml")}
     found, mistakes = read_scenarios(files, bundle.vocabulary)
     assert not mistakes
-    return found
+    return tuple(scenario for scenario in found if scenario.query.voucher is None)
 
 
 def seed(conn: Connection, state: PatientState, at: datetime) -> None:

@@ -296,7 +296,8 @@ def test_vacuous(line, why):
                 "kind: always, effect: deny, reason: AUDITORS_ONLY, actions: [log.query], "
                 "when: {subject: {$.kind: {condition: Equals, value: patient}, "
                 "$.authentication: {condition: Equals, value: individual_card}}, "
-                "context: {$.caller: {condition: Equals, value: permitted}}}"
+                "context: {$.caller: {condition: Equals, value: permitted}, "
+                "$.subject_proof: {condition: Equals, value: asserted}}}"
             ),
             True,
         ),
