@@ -20,7 +20,8 @@ from authz.policies import default_folder
 from authz.product import DMP
 from authz.safety import open_doors
 from authz.source import parse
-from bench import processes, samples, synthetic
+from bench import asking, load, processes, samples, synthetic
+from bench.client import frames
 from bench.peers import Policies
 from bench.report import Figure, Section, Tell
 from bench.scale import Scale
@@ -114,17 +115,21 @@ def _under_load(scale: Scale, tell: Tell) -> Section:
         folder = Path(name)
         policies = folder / "policies"
         shutil.copytree(default_folder(), policies)
-        with processes.decision_point(folder, policies) as (pid, address):
-            requests = processes.prepare(address, folder, processes.patients(scale.patients))
+        database = processes.sqlite(folder)
+        with processes.decision_point(database, policies=policies) as service:
+            who = asking.patients(scale.patients)
+            questions = asking.prepare(service.address, who, bundle=samples.shipped())
+            requests = folder / "requests"
+            requests.write_bytes(frames([check.SerializeToString() for check in questions.checks]))
             seconds = scale.activations * scale.gap_s + 2
             options = ["--follow", "--in-flight", str(IN_FLIGHT), "--seconds", str(seconds)]
-            client = processes.start_load(address, requests, *options)
+            client = load.start(service.address, requests, *options)
             time.sleep(1.0)
             edits = []
             for number in range(scale.activations):
-                edits.append(_edit(policies, number, pid))
+                edits.append(_edit(policies, number, service.pid))
                 time.sleep(scale.gap_s)
-            found = processes.outcome(client)
+            found = load.outcome(client)
     return _activations(found, edits)
 
 
@@ -142,7 +147,7 @@ def _edit(policies: Path, number: int, pid: int) -> float:
     return at
 
 
-def _activations(found: processes.Outcome, edits: list[float]) -> Section:
+def _activations(found: load.Outcome, edits: list[float]) -> Section:
     """What callers saw: from each edit to the first answer under the new bundle, and no way back."""
     reigns = sorted(found.reigns, key=lambda reign: reign.first_ns)
     mixed = sum(later.first_ns < earlier.last_ns for earlier, later in pairwise(reigns))

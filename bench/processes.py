@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Keys:
     @classmethod
     def make(cls, folder: Path) -> "Keys":
         """Makes all of it."""
-        its, now = Folder(folder), datetime.now(UTC)  # noqa: TID251 - certificates are valid from now
+        its, now = Folder(folder), datetime.now(UTC)
         its.create(now)
         for name in ("authz", CALLER):
             holder = authority.service(name, ["127.0.0.1"])
@@ -73,18 +73,22 @@ def running(*arguments: str, policies: Path | None = None) -> Iterator[Running]:
     environment = dict(os.environ)
     if policies is not None:
         environment["DMP_POLICIES"] = str(policies)
-    with subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            env=environment,
+        ) as process,
+    ):
         try:
             line = process.stdout.readline() if process.stdout else ""
             found = _SERVING.match(line)
             if found is None:
-                raise RuntimeError(f"`{' '.join(arguments)}` does not serve: {line.strip()}")
+                said.seek(0)
+                raise RuntimeError(f"`{' '.join(arguments)}` does not serve: {said.read()[-500:]}")
             yield Running(process.pid, found[1])
         finally:
             process.terminate()

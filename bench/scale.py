@@ -7,8 +7,9 @@ from dataclasses import dataclass
 class Scale:
     """Sizes of a run.
 
-    A round is one contender's turn, `round_s` seconds long; rounds are interleaved. `gap_s` are the
-    seconds between two activations, so that one is over when the next begins.
+    A round is one contender's turn, `round_s` seconds long; rounds are interleaved, and so are the `runs`
+    under load, of `calls` each. `gap_s` are the seconds between two activations, so that one is over when
+    the next begins. `cerbos` tells whether its server may be fetched.
     """
 
     requests: int = 1_000
@@ -19,9 +20,11 @@ class Scale:
     builds: int = 5
     in_flight: tuple[int, ...] = (1, 8, 32, 128)
     calls: int = 4_000
+    runs: int = 5
     patients: int = 200
     activations: int = 10
     gap_s: float = 3.0
+    cerbos: bool = True
 
 
 FULL = Scale()
@@ -34,6 +37,7 @@ QUICK = Scale(
     builds=2,
     in_flight=(1, 32),
     calls=1_500,
+    runs=2,
     patients=50,
     activations=3,
 )
@@ -46,7 +50,9 @@ SMOKE = Scale(
     builds=1,
     in_flight=(2,),
     calls=20,
+    runs=1,
     patients=3,
     activations=1,
     gap_s=2.0,
+    cerbos=False,
 )

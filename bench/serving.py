@@ -1,162 +1,139 @@
-"""Check over grpc.aio, each decision on disk before its answer, against an empty grpc.aio server.
+"""Check and CheckBatch over gRPC, each decision on disk before its answer, beside those who keep none.
 
-The decision point, the empty server and the client are processes of their own. Short runs against the two
-servers are interleaved, and the best of each counts: on a shared machine that is what varies least.
+The contestants and the client are processes of their own. Short runs against them are interleaved, and the
+best of each counts: on a shared machine that is what varies least.
 """
 
+import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from authz.v1 import authz_pb2 as pb
-from bench import processes
-from bench.client import frames, messages
-from bench.processes import Outcome
+from bench.contestants import BATCH, CERBOS, EMPTY, OURS, SQLITE, all_of_them
+from bench.load import Certificate, Driver, H2load, InPython
+from bench.processes import CALLER, Keys
 from bench.report import Figure, Section, Tell
 from bench.scale import Scale
+from bench.sides import Measured, Side, compete
 
 TARGET_AT, TARGET_SHARE = 32, 0.85
-BATCH = 50
-BATCHES_IN_FLIGHT = 4
+TARGET_TIMES: Final = 3.0
+"""How many times the decisions a second of Cerbos, in batches."""
 
-Load = Callable[[str, int], Outcome]
-"""Puts an address under load, with so many calls in flight."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Servers:
-    """The two servers, and where the decision point keeps its log."""
-
-    authz: str
-    echo: str
-    folder: Path
+BATCHES_IN_FLIGHT: Final = 4
 
 
 def run(scale: Scale, tell: Tell) -> list[Section]:
     """Measures Check at several loads, and CheckBatch."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        processes.decision_point(Path(name)) as (_, authz),
-        processes.running("bench.server") as (_, echo),
-    ):
-        servers = Servers(authz=authz, echo=echo, folder=Path(name))
-        tell("serving: opening dossiers")
-        requests = processes.prepare(authz, servers.folder, processes.patients(scale.patients))
-        sections = [
-            _checks(servers, requests, scale, tell),
-            _batches(servers, requests, scale, tell),
-        ]
-        if processes.has_h2load():
-            sections.append(_by_h2load(servers, requests, scale, tell))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with all_of_them(folder, scale, tell) as sides:
+            driver = _driver(tell, folder)
+            sections = [
+                _checks("Check", sides, driver, scale, tell),
+                _batches(f"CheckBatch of {BATCH}", sides, driver, scale, tell),
+            ]
+            if not isinstance(driver, InPython):
+                few = [side for side in sides if side.name in (EMPTY, SQLITE)]
+                title = "Check, another patient each time"
+                sections.append(_checks(title, few, InPython(), scale, tell))
     return sections
 
 
-def _best(servers: Servers, load: Load, in_flight: int, rounds: int) -> tuple[Outcome, Outcome]:
-    """The best of several interleaved runs against the empty server and the decision point.
+def over_tls(scale: Scale, tell: Tell) -> list[Section]:
+    """The same with mutual TLS; Cerbos asks for no certificate."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keys = Keys.make(folder / "pki")
+        with all_of_them(folder, scale, tell, keys=keys) as sides:
+            driver = _driver(tell, folder, keys.of(CALLER))
+            return [
+                _checks("Check over TLS", sides, driver, scale, tell),
+                _batches(f"CheckBatch of {BATCH} over TLS", sides, driver, scale, tell),
+            ]
 
-    Raises:
-        RuntimeError: a call failed, or the log holds fewer decisions than were answered.
+
+def _driver(tell: Tell, folder: Path, certificate: Certificate | None = None) -> Driver:
+    """h2load where it is installed, else the client in Python.
+
+    Args:
+        tell: told when it is not.
+        folder: for what it writes.
+        certificate: what it shows, if it is to speak TLS; for h2load that takes a C compiler.
     """
-    best: dict[str, Outcome] = {}
-    for address in [servers.echo, servers.authz] * rounds:
-        before = processes.recorded(servers.folder)
-        found = load(address, in_flight)
-        if found.errors:
-            raise RuntimeError(f"calls failed: {found.errors}")
-        on_record = processes.recorded(servers.folder) - before
-        if address == servers.authz and on_record < found.answered:
-            raise RuntimeError(f"{found.answered} answers, {on_record} on record")
-        if address not in best or found.rate > best[address].rate:
-            best[address] = found
-    return best[servers.echo], best[servers.authz]
-
-
-def _checks(servers: Servers, requests: Path, scale: Scale, tell: Tell) -> Section:
-    def load(address: str, in_flight: int) -> Outcome:
-        calls = scale.calls // 4 if in_flight == 1 else scale.calls
-        return processes.load(
-            address, requests, "--calls", str(calls), "--in-flight", str(in_flight)
+    if not shutil.which("h2load"):
+        tell(
+            "SKIPPED, NOT MEASURED: h2load is not installed; the client in Python measures instead"
         )
+    elif certificate is not None and not shutil.which("cc"):
+        tell(
+            "SKIPPED, NOT MEASURED: h2load needs cc to show a certificate; the client in Python does"
+        )
+    else:
+        return H2load(folder, certificate)
+    return InPython(certificate)
 
+
+def _checks(title: str, sides: Sequence[Side], driver: Driver, scale: Scale, tell: Tell) -> Section:
     figures: list[Figure] = []
     for in_flight in scale.in_flight:
-        tell(f"serving: Check, {in_flight} in flight")
-        echo, ours = _best(servers, load, in_flight, min(5, scale.rounds))
-        figures += _rates(f"Check, {in_flight} in flight", echo, ours, aimed=in_flight == TARGET_AT)
+        tell(f"serving: {title}, {in_flight} in flight")
+        found = compete(
+            sides,
+            driver,
+            size=1,
+            calls=scale.calls // 4 if in_flight == 1 else scale.calls,
+            in_flight=in_flight,
+            rounds=scale.runs,
+        )
+        aim = TARGET_SHARE if in_flight == TARGET_AT else None
+        figures += _figures(found, in_flight, base=EMPTY, size=1, aim=aim)
     return Section(
-        title="Check over gRPC, durable on SQLite",
-        note=f"client in Python, {scale.patients} patients; the ratio is to the empty server",
+        title=title,
+        note=f"{driver.name}; {scale.patients} patients; the ratio is to the empty server",
         figures=tuple(figures),
     )
 
 
-def _rates(what: str, echo: Outcome, ours: Outcome, *, aimed: bool) -> list[Figure]:
-    share = ours.rate / echo.rate
-    return [
-        Figure(what=f"{what}: empty server", value=echo.rate, unit="/s", ratio=1.0),
-        Figure(
-            what=f"{what}: dmp",
-            value=ours.rate,
-            unit="/s",
-            ratio=share,
-            target=f">= {TARGET_SHARE} x" if aimed else "",
-            met=share >= TARGET_SHARE if aimed else None,
-        ),
-        *(
-            Figure(what=f"{what}: {name}", value=value, unit="ms", ratio=value / base)
-            for name, value, base in (
-                ("dmp, p50", ours.p50_ms, echo.p50_ms),
-                ("dmp, p99", ours.p99_ms, echo.p99_ms),
+def _batches(
+    title: str, sides: Sequence[Side], driver: Driver, scale: Scale, tell: Tell
+) -> Section:
+    tell(f"serving: {title}")
+    found = compete(
+        sides,
+        driver,
+        size=BATCH,
+        calls=max(BATCHES_IN_FLIGHT, scale.calls // BATCH * 4),
+        in_flight=BATCHES_IN_FLIGHT,
+        rounds=scale.runs,
+    )
+    base, aim = (CERBOS, TARGET_TIMES) if CERBOS in found else (EMPTY, None)
+    return Section(
+        title=title,
+        note=f"{driver.name}; decisions a second; the ratio is to `{base}`",
+        figures=tuple(_figures(found, BATCHES_IN_FLIGHT, base=base, size=BATCH, aim=aim)),
+    )
+
+
+def _figures(
+    found: Mapping[str, Measured], in_flight: int, *, base: str, size: int, aim: float | None
+) -> list[Figure]:
+    """Decisions a second of each side, and how many times they are those of `base`."""
+    figures = []
+    for name, measured in found.items():
+        outcome, ratio = measured.outcome, measured.outcome.rate / found[base].outcome.rate
+        aimed = aim is not None and name in OURS
+        figures.append(
+            Figure(
+                what=f"{in_flight} in flight: {name}",
+                value=outcome.rate * size,
+                unit="/s",
+                ratio=ratio,
+                target=f">= {aim:g} x" if aimed else "",
+                met=ratio >= (aim or 0) if aimed else None,
+                latency_ms=(outcome.p50_ms, outcome.p90_ms, outcome.p99_ms),
+                cpu_us=measured.cpu_us / size,
             )
-        ),
-    ]
-
-
-def _batches(servers: Servers, requests: Path, scale: Scale, tell: Tell) -> Section:
-    tell(f"serving: CheckBatch of {BATCH}")
-    checks = [pb.CheckRequest.FromString(data) for data in messages(requests.read_bytes())]
-    fifty = [checks[i % len(checks)] for i in range(BATCH)]
-    path = requests.with_name("batches")
-    path.write_bytes(frames([pb.CheckBatchRequest(checks=fifty).SerializeToString()]))
-
-    def load(address: str, in_flight: int) -> Outcome:
-        calls = str(max(1, scale.calls // BATCH))
-        options = ("--calls", calls, "--in-flight", str(in_flight), "--method", "CheckBatch")
-        return processes.load(address, path, *options)
-
-    echo, ours = _best(servers, load, BATCHES_IN_FLIGHT, min(5, scale.rounds))
-    return Section(
-        title=f"CheckBatch of {BATCH}",
-        note=f"decisions a second, {BATCHES_IN_FLIGHT} calls in flight; the ratio is to the empty server",
-        figures=(
-            Figure(what="empty server", value=echo.rate * BATCH, unit="/s", ratio=1.0),
-            Figure(what="dmp", value=ours.rate * BATCH, unit="/s", ratio=ours.rate / echo.rate),
-        ),
-    )
-
-
-def _by_h2load(servers: Servers, requests: Path, scale: Scale, tell: Tell) -> Section:
-    """The same load from a client in C: what the client in Python costs shows in the difference."""
-    tell("serving: Check, from h2load")
-    first = messages(requests.read_bytes())[0]
-    path = requests.with_name("request")
-    path.write_bytes(frames([first]))
-
-    def load(address: str, in_flight: int) -> Outcome:
-        return processes.h2load(address, path, calls=scale.calls, in_flight=in_flight)
-
-    figures: list[Figure] = []
-    for in_flight in (n for n in scale.in_flight if n > 1):
-        echo, ours = _best(servers, load, in_flight, min(5, scale.rounds))
-        share = ours.rate / echo.rate
-        what = f"Check, {in_flight} in flight"
-        figures += [
-            Figure(what=f"{what}: empty server", value=echo.rate, unit="/s", ratio=1.0),
-            Figure(what=f"{what}: dmp", value=ours.rate, unit="/s", ratio=share),
-        ]
-    return Section(
-        title="The same, from h2load",
-        note="client in C, one and the same request",
-        figures=tuple(figures),
-    )
+        )
+    return figures

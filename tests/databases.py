@@ -140,12 +140,15 @@ def empty(engine: Engine) -> None:
 
 
 @contextmanager
-def server(primary: Server | None = None) -> Iterator[Server]:
-    """A server, or the `standby` of another one; removed afterwards with all its files."""
+def server(primary: Server | None = None, *, on_disk: bool = False) -> Iterator[Server]:
+    """A server, or the `standby` of another one; removed afterwards with all its files.
+
+    Its files are in memory where there is room, unless they are wanted `on_disk`: benches count commits.
+    """
     programs = _programs()
     user = NOBODY if os.geteuid() == 0 else None  # PostgreSQL refuses to be root
     # Not below pytest's folder: that is its owner's alone, and the path of a socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-", dir=_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-", dir=None if on_disk else _memory()))
     if user is not None:
         os.chown(folder, user, -1)
         programs = _reachable(programs, folder, user)
