@@ -134,6 +134,8 @@ class AioLine:
         finally:
             for idle in self._rotation.give_back(held):
                 await idle.close()
+        if not isinstance(answer, procedure.response):  # gRPC gives None for what it can't read
+            raise FailedError(f"`{self._address}`: the answer can't be read")
         return answer
 
     async def close(self) -> None:
