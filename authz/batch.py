@@ -24,13 +24,15 @@ from authz.errors import (
     BundleError,
     ChangeError,
     RegistryError,
+    RequestError,
     UnavailableError,
     UnrecordableError,
 )
 from authz.facts import FactComputer, Facts
 from authz.model import Effect, Verdict
-from authz.query import Query
+from authz.query import Query, digest
 from authz.record import draft
+from authz.registry import requests
 from authz.registry.apply import apply
 from authz.registry.database import is_conflict
 from authz.registry.state import PatientState, unknown
@@ -43,9 +45,25 @@ Random = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The requests of one remote call: decided in order, on record all together or not at all."""
+    """The requests of one remote call: decided in order, on record all together or not at all.
+
+    `render` makes the answer, for a call that has an id under which it may come again.
+    """
 
     queries: tuple[Query, ...]
+    render: Callable[[tuple[Decision, ...]], bytes] | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The id, "" for none."""
+        return self.queries[0].request_id if self.render is not None and self.queries else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The answer that a call was given when it came for the first time."""
+
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,8 @@ _OF_THE_STORE: Final = (
 )
 
 Item = Call | Activation
-Answer = tuple[Decision, ...]
+Answer = tuple[Decision, ...] | Repeated | RequestError
+"""Decisions; or what was decided before under the same id; or that the id stands for something else."""
 
 
 class Batcher:
@@ -189,12 +208,50 @@ class Batcher:
                 drafts.append(self._activate(conn, item, at))
                 answers.append(())
                 continue
+            before = self._before(conn, item)
+            if before is not None:
+                answers.append(before)
+                continue
             call = self._new_id(at)
             decisions = tuple(self._decide(conn, query, states, at) for query in item.queries)
             drafts += [draft(decision, call) for decision in decisions]
             answers.append(decisions)
+            self._remember(conn, item, decisions)
         self._log.append(conn, drafts, at=rfc3339(at), random=self._random)
+        if not drafts:
+            # What is told again may not be durable yet: a commit that writes waits until it is.
+            self._log.touch(conn)
         return answers
+
+    def _before(self, conn: Connection, call: Call) -> Repeated | RequestError | None:
+        """What was answered when the call came for the first time, if it did."""
+        if not call.request_id:
+            return None
+        (query,) = call.queries
+        known = requests.find(conn, query.caller, call.request_id)
+        if known is None:
+            return None
+        if known.digest != digest(query):
+            cure = "give each request its own id, and repeat it unchanged"
+            return RequestError([("request_id", "stands for another request already", cure)])
+        return Repeated(known.answer)
+
+    def _remember(self, conn: Connection, call: Call, decisions: tuple[Decision, ...]) -> None:
+        """Keeps the answer to a call that may come again, in the transaction of what it did."""
+        if call.render is None or not call.request_id:
+            return
+        (decision,) = decisions
+        requests.keep(
+            conn,
+            requests.Answered(
+                caller=decision.query.caller,
+                request_id=call.request_id,
+                digest=digest(decision.query),
+                decision_id=decision.id,
+                at=decision.at,
+                answer=call.render(decisions),
+            ),
+        )
 
     def _decide(
         self, conn: Connection, query: Query, states: dict[str, PatientState], at: datetime
@@ -242,12 +299,14 @@ class Batcher:
         return replace(decision, state=new, changed=self._revision)
 
     def _activate(self, conn: Connection, item: Activation, at: datetime) -> Entry:
-        before, bundle = self._bundle.digest, item.bundle
-        self._revision = self._store.activate(conn, bundle.digest, bundle.content, at=at)
+        before, bundle, entry = self._bundle.digest, item.bundle, self._new_id(at)
+        self._revision = self._store.activate(
+            conn, bundle.digest, bundle.content, at=at, decision_id=entry
+        )
         self._use(bundle)
         return {
             "kind": "start" if item.cause == "start" else "activation",
-            "id": self._new_id(at),
+            "id": entry,
             "call": self._new_id(at),
             "patient": "",
             "change": {"cause": item.cause, "before": before, "after": bundle.digest},

@@ -15,11 +15,11 @@ from typing import Final
 import structlog
 
 from audit.log import Log
-from authz.batch import Activation, Batcher, Call
+from authz.batch import Activation, Answer, Batcher, Call, Repeated
 from authz.bundle import Bundle, Summary
 from authz.clock import utc_now
 from authz.errors import RequestError
-from authz.procedures import Answered, Asked, Form, Prepared, prepare
+from authz.procedures import Answered, Asked, Form, Prepared, prepare, repeated
 from authz.product import DMP
 from authz.registry.database import connect, migrate
 from authz.registry.store import Store
@@ -102,14 +102,17 @@ class Decider:
             except Exception:  # noqa: BLE001 - one call must not cost the others their answer
                 _log.exception("call_failed", rpc=item.rpc)
         if ready:
-            calls = [Call(one.queries) if isinstance(one, Prepared) else one for _, one in ready]
+            calls = [
+                Call(one.queries, one.render) if isinstance(one, Prepared) else one
+                for _, one in ready
+            ]
             decided = self._batcher.run(calls)
             for (place, one), decisions in zip(ready, decided, strict=True):
                 if isinstance(one, Activation):
                     outcomes[place] = _NOTHING
                     continue
                 try:
-                    outcomes[place] = one.finish(decisions)
+                    outcomes[place] = _outcome(one, decisions)
                 except Exception:  # noqa: BLE001 - as above; what was decided is on record
                     _log.exception("answer_failed")
         batcher = self._batcher
@@ -126,6 +129,16 @@ class Decider:
     def close(self) -> None:
         """Closes the database."""
         self._batcher.close()
+
+
+def _outcome(call: Prepared, answer: Answer) -> Outcome:
+    match answer:
+        case RequestError():
+            return answer
+        case Repeated(data):
+            return repeated(data)
+        case decisions:
+            return call.finish(decisions)
 
 
 class Inside:

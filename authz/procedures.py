@@ -66,6 +66,10 @@ class Prepared:
             any(decision.changed for decision in decisions),
         )
 
+    def render(self, decisions: tuple[Decision, ...]) -> bytes:
+        """The answer in bytes, to be given again if the call comes again."""
+        return self.answer(decisions).SerializeToString()
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -180,6 +184,12 @@ def _change(asked: Asked, form: Form) -> Prepared:
     request = message(pb.ChangeRequest, asked.rpc, asked.data)
     query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id)
     return Prepared((_of_patient(query, form),), _changed)
+
+
+def repeated(data: bytes) -> Answered:
+    """The answer to a change that was asked for before, as it was given then."""
+    allowed = int(pb.ChangeResponse.FromString(data).decision.effect == pb.EFFECT_ALLOW)
+    return Answered(data, allowed, 1 - allowed, changed=True)  # it stands, however long ago it was
 
 
 def _changed(decisions: tuple[Decision, ...]) -> pb.ChangeResponse:

@@ -5,12 +5,15 @@ recorded. What is well formed but not known (a profession outside the matrix, a 
 on to policy, which denies it on record.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
+
+import orjson
 
 from authz import ins
 from authz.errors import InsError, RequestError
@@ -117,6 +120,7 @@ class Context:
 class Query:
     """May this subject do this to that, in these circumstances? Asked by a calling service.
 
+    A change may have a `request_id`, under which it is asked for once.
     `claims` are facts of origin `caller` that have no field of their own, by name. Without a `voucher`
     the subject is who the caller says it is.
     """
@@ -132,6 +136,7 @@ class Query:
     change: Change | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
     voucher: Voucher | None = None
+    request_id: str = ""
     trace_id: str = ""
 
 
@@ -149,11 +154,21 @@ def check(
         _resource(query, vocabulary),
         _context(query.context, vocabulary, at),
         _claims(query.claims, vocabulary, computed),
+        _identifier("request_id", query.request_id),
     )
     # Bounded, so that a request that is wrong in a million places costs no more than a wrong one.
     violations = list(islice(found, MAX_VIOLATIONS))
     if violations:
         raise RequestError(violations)
+
+
+def digest(query: Query) -> bytes:
+    """SHA-256 of what is asked, whoever vouches for it and however the call is traced: 32 bytes.
+
+    Two queries have one digest if they ask the same.
+    """
+    content = replace(query, trace_id="", voucher=None, request_id="")
+    return hashlib.sha256(orjson.dumps(content)).digest()
 
 
 def _action(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:

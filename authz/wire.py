@@ -76,6 +76,7 @@ def change_query(request: pb.ChangeRequest, caller: str, rpc: str, trace_id: str
         change=change,
         claims=dict(request.context.claims),
         trace_id=trace_id,
+        request_id=request.request_id,
     )
 
 

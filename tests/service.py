@@ -228,10 +228,11 @@ async def running(
     services: tuple[str, ...] = ("operator",),
     policies: Path = POLICIES,
     clock: Callable[[], datetime] | None = None,
+    url: str = "",
     **settings: str,
 ) -> AsyncIterator[Running]:
-    """A service in this process, on a database in `folder`; its log is verified at the end."""
-    url = f"sqlite:///{folder}/authz.db"
+    """A service in this process, on a database in `folder` or elsewhere; its log is verified at the end."""
+    url = url or f"sqlite:///{folder}/authz.db"
     listeners = tuple(Listener(address="127.0.0.1:0", service=name) for name in services)
     wanted = Settings(
         listeners=listeners, database=url, policies=policies, one_process=True, **settings

@@ -187,7 +187,7 @@ class Store:
         content: bytes,
         *,
         at: datetime,
-        decision_id: str = "",
+        decision_id: str,
     ) -> int:
         """Makes a bundle the active one, and keeps its content for ever.
 

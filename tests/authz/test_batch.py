@@ -208,7 +208,7 @@ def test_a_denied_change_changes_nothing(world):
     assert (after.state, after.revision) == (before.state, before.revision)
     with world.engine.connect() as conn:
         feed = conn.execute(select(tables.changes.c.action)).scalars().all()
-    assert feed == ["dossier.create"]
+    assert feed == ["policy.activate", "dossier.create"]
 
 
 def test_a_permitted_change_that_is_impossible_changes_nothing(world):

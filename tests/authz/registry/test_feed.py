@@ -75,7 +75,7 @@ def test_rolled_back_change_is_no_event(history):
     store = Store()
     with history.connect() as conn:
         store.catch_up(conn, changes=True)
-        store.activate(conn, "digest-2", b"two", at=NOW)
+        store.activate(conn, "digest-2", b"two", at=NOW, decision_id="")
         conn.rollback()
 
     assert follow(history).head == 4

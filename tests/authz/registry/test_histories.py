@@ -78,6 +78,7 @@ class Model:
 
     def __init__(self):
         self.status = "none"
+        self.dead = False
         self.yes = set()
         self.until = {}
         self.doctors = set()
@@ -97,7 +98,7 @@ class Model:
         self.begin(c)
 
     def reopen_dossier(self, c):
-        self.need(self.status == "closed")
+        self.need(self.status == "closed" and not self.dead)
         self.begin(c)
 
     def begin(self, c):
@@ -113,7 +114,7 @@ class Model:
 
     def close_dossier(self, c):
         self.need(self.status == "open" and " " not in c.reason)
-        self.status = "closed"
+        self.status, self.dead = "closed", c.reason == "DECES"
 
     def set_consents(self, c):
         asked = {name: getattr(c, name) for name in c.__dataclass_fields__}

@@ -167,7 +167,7 @@ def test_older_registry_that_only_had_policies(new):
     store = Store()
     with new.begin() as conn:
         store.catch_up(conn)
-        store.activate(conn, "digest-1", b"one", at=NOW)
+        store.activate(conn, "digest-1", b"one", at=NOW, decision_id="")
     downgrade(new, "0001")
 
     migrate(new)

@@ -97,7 +97,7 @@ def test_role_can_do_all_the_work(place, role):
         for digest in ("digest-1", "digest-2", "digest-1"):
             with engine.begin() as conn:
                 store.catch_up(conn, changes=True)
-                revision = store.activate(conn, digest, b"policies", at=NOW)
+                revision = store.activate(conn, digest, b"policies", at=NOW, decision_id="")
             store.adopt([], revision)
         with engine.begin() as conn:
             log.open(conn, random=os.urandom)

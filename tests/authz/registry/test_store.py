@@ -338,7 +338,7 @@ def test_active_bundle_moves_the_revision(engine):
     ours, theirs = Store(), Store()
     with engine.begin() as conn:
         ours.catch_up(conn)
-        revision = ours.activate(conn, "digest-1", b"one", at=NOW)
+        revision = ours.activate(conn, "digest-1", b"one", at=NOW, decision_id="")
     ours.adopt([], revision)
 
     with engine.begin() as conn:
@@ -353,7 +353,10 @@ def test_activation_again_changes_nothing(engine):
 
     with engine.begin() as conn:
         store.catch_up(conn)
-        revisions = [store.activate(conn, "digest-1", b"one", at=NOW + n * DAY) for n in range(2)]
+        revisions = [
+            store.activate(conn, "digest-1", b"one", at=NOW + n * DAY, decision_id="")
+            for n in range(2)
+        ]
 
     assert revisions == [1, 1]
 
@@ -365,7 +368,7 @@ def test_going_back_to_an_older_bundle(engine):
     with engine.begin() as conn:
         store.catch_up(conn)
         for digest in ("digest-1", "digest-2", "digest-1"):
-            revision = store.activate(conn, digest, digest.encode(), at=NOW)
+            revision = store.activate(conn, digest, digest.encode(), at=NOW, decision_id="")
         head = store.catch_up(conn)
         kept = conn.scalar(select(func.count()).select_from(tables.bundles))
 
@@ -381,7 +384,7 @@ def test_activation_keeps_patients_in_memory(engine):
     read(theirs, engine)
     with engine.begin() as conn:
         ours.catch_up(conn)
-        ours.adopt([], ours.activate(conn, "digest-1", b"one", at=NOW))
+        ours.adopt([], ours.activate(conn, "digest-1", b"one", at=NOW, decision_id=""))
 
     with statements(engine) as seen:
         read(theirs, engine)
