@@ -12,6 +12,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FIGURES := build/faults
 
 # Versions younger than three days are left alone: bad ones are mostly withdrawn by then.
 COMPILE := CUSTOM_COMPILE_COMMAND="make pins" $(BIN)/pip-compile --quiet --generate-hashes \
@@ -59,8 +60,10 @@ policy: $(READY) ## Check the policies and run their scenarios
 	@$(BIN)/dmp policy check
 	@$(BIN)/dmp policy test
 
-faults: $(READY) ## Run the long forms: kill tests, large random samples
-	@$(BIN)/pytest -m slow --timeout 1800 $(ARGS)
+faults: $(READY) ## Run the long forms: kills, faults, races, large random samples (faster with ARGS="-n 2")
+	@rm -rf $(FIGURES)
+	@DMP_FAULTS="$(CURDIR)/$(FIGURES)" $(BIN)/pytest -m slow --timeout 1800 $(ARGS)
+	@$(BIN)/python -m tests.faults.figures $(FIGURES)
 
 bench: $(READY) ## Measure against the peers, side by side in one run
 	@$(BIN)/python -m bench $(ARGS)
