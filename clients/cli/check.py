@@ -10,8 +10,8 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as pb
 from clients.cli import show
+from clients.cli.point import ADDRESS, TIMEOUT_S, Error, Point
 from clients.cli.show import Language
-from clients.cli.stub import ADDRESS, TIMEOUT_S, Client, Error, RefusedError
 
 DENIED: Final = 1
 
@@ -189,8 +189,8 @@ def check(
     )
     spoken = language or show.spoken(os.environ)
     try:
-        with Client(address, timeout_s=timeout_s) as client:
-            answer = client.explain(request, spoken)
+        with Point(address, timeout_s=timeout_s) as point:
+            answer = point.explain(request, spoken)
     except Error as exc:
         _fail(exc, as_json=as_json)
     if as_json:
@@ -204,20 +204,19 @@ def check(
 
 
 def _fail(error: Error, *, as_json: bool) -> NoReturn:
-    violations = error.violations if isinstance(error, RefusedError) else ()
     if as_json:
         listed = [
             {"field": field, "option": _option(field), "problem": problem}
-            for field, problem in violations
+            for field, problem in error.violations
         ]
         print(json.dumps({"error": str(error), "violations": listed}, ensure_ascii=False))
         raise typer.Exit(error.exit_code)
     console = show.console(error=True)
-    if not violations:
+    if not error.violations:
         console.print(Text(f"error: {error}"), soft_wrap=True)
     else:
         console.print(Text("error: the request is malformed, nothing was decided"))
-        rows = ((_option(field) or field, problem) for field, problem in violations)
+        rows = ((_option(field) or field, problem) for field, problem in error.violations)
         console.print(show.listed(rows))
     raise typer.Exit(error.exit_code)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clients.cli.stub import UnreachableError
+from clients.cli.point import UnreachableError
 
 READY: Final = "serving on "
 

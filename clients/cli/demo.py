@@ -21,9 +21,9 @@ from authz.v1 import authz_pb2 as pb
 from clients.cli import show
 from clients.cli.cast import DOCTOR, INS, OFFICER
 from clients.cli.child import Service, serving
+from clients.cli.point import Error, Point
 from clients.cli.show import Language, Said
 from clients.cli.story import SCENES, Line
-from clients.cli.stub import Client, Error
 from clients.cli.tell import Ending, Lines, Outcome, Screen, Voice
 
 NOT_AS_TOLD: Final = 1
@@ -85,44 +85,44 @@ def demo(
     raise typer.Exit(0 if good else NOT_AS_TOLD)
 
 
-def play(client: Client, voice: Voice, language: Language, pause_s: float) -> list[Outcome]:
+def play(point: Point, voice: Voice, language: Language, pause_s: float) -> list[Outcome]:
     """Plays all scenes, and tells them as they go."""
     outcomes: list[Outcome] = []
     for number, scene in enumerate(SCENES, 1):
         voice.scene(number, scene)
         if scene.together:
-            outcomes += _together(client, scene.lines)
+            outcomes += _together(point, scene.lines)
             voice.table(outcomes[-len(scene.lines) :])
             time.sleep(pause_s)
             continue
         for line in scene.lines:
-            outcomes.append(_outcome(client, line, language))
+            outcomes.append(_outcome(point, line, language))
             voice.line(outcomes[-1])
             time.sleep(pause_s)
     return outcomes
 
 
-def _together(client: Client, lines: Sequence[Line]) -> list[Outcome]:
+def _together(point: Point, lines: Sequence[Line]) -> list[Outcome]:
     checks = [line.asks for line in lines if isinstance(line.asks, pb.CheckRequest)]
-    decisions = client.check_all(checks)
+    decisions = point.check_all(checks)
     return [Outcome(line=line, decision=d) for line, d in zip(lines, decisions, strict=True)]
 
 
-def _outcome(client: Client, line: Line, language: Language) -> Outcome:
+def _outcome(point: Point, line: Line, language: Language) -> Outcome:
     if isinstance(line.asks, pb.ChangeRequest):
-        return Outcome(line=line, decision=client.change(line.asks))
+        return Outcome(line=line, decision=point.change(line.asks))
     if line.explained:
-        answer = client.explain(line.asks, language)
+        answer = point.explain(line.asks, language)
         return Outcome(line=line, decision=answer.decision, explained=answer)
-    return Outcome(line=line, decision=client.check(line.asks))
+    return Outcome(line=line, decision=point.check(line.asks))
 
 
 def _tour(service: Service, voice: Voice, language: Language, pause_s: float) -> bool:
     """Plays the story; whether all went as it says, and all is in the log."""
-    with Client(service.address) as client:
-        policies = client.bundle(OFFICER.subject)
+    with Point(service.address) as point:
+        policies = point.bundle(OFFICER.subject)
         voice.opening(service.address, policies.bundle)
-        outcomes = play(client, voice, language, pause_s)
+        outcomes = play(point, voice, language, pause_s)
     decided = {policies.decision.id, *(outcome.decision.id for outcome in outcomes)}
     ending = _ending(service.database, decided)
     voice.ending(outcomes, ending)
