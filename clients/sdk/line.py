@@ -20,7 +20,6 @@ MAX_ANSWER: Final = 4 << 20
 
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
-    ("grpc.enable_retries", 0),  # asked again by us, who know what may be
     ("grpc.max_receive_message_length", MAX_ANSWER),
     ("grpc.use_local_subchannel_pool", 1),  # a new certificate is a new connection
     ("grpc.initial_reconnect_backoff_ms", 50),

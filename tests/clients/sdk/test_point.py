@@ -1,0 +1,221 @@
+"""The SDK before the real decision point."""
+
+import asyncio
+from datetime import date
+
+import pytest
+
+from clients.sdk import (
+    PLAIN,
+    Context,
+    Denied,
+    Effect,
+    InvalidError,
+    Permit,
+    Reason,
+    Subject,
+    Target,
+    UnavailableError,
+    aio,
+    connect,
+)
+from clients.sdk import changes as sdk_changes
+from tests.clients.sdk.samples import DOCTOR, EMERGENCY, INS, NOTE, STRANGER, deposit, reading
+from tests.service import running
+
+HOLDER = Subject(kind="patient", id=INS, authentication="patient_code", capacity="self")
+OPENING = sdk_changes.OpenDossier(
+    birth_date=date(1979, 3, 28), authorise=True, samu=True, break_glass=True
+)
+AGREED = Context(agreement=True)
+
+
+@pytest.fixture
+async def point(tmp_path):
+    """A decision point."""
+    async with running(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def client(point):
+    """A client that carries out the duties of this file."""
+    done = []
+    duties = dict.fromkeys(["notify_holder", "notify_treating_doctor", "review"], done.append)
+    async with aio.connect(point.service.addresses[0], PLAIN, timeout_s=5, duties=duties) as made:
+        made.done = done
+        await made.change(DOCTOR, INS, OPENING, context=AGREED)
+        done.clear()
+        yield made
+
+
+async def test_permit_and_record(client, point):
+    """A permit stands in the log under its decision's id, with what was asked."""
+    permit = await client.require(reading())
+
+    entry = {e["id"]: e for e in point.entries()}[permit.decision.id]
+    assert (entry["action"], entry["effect"]) == ("document.read", "allow")
+    assert permit.decision.effect is Effect.ALLOW
+    assert permit.decision.reason_code == entry["reason_code"] == "AUTHOR"
+    assert permit.decision.at.isoformat()[:16] == entry["at"][:16]
+
+
+async def test_denial_is_told(client):
+    """A denial has its reason and its sentence in both languages."""
+    with pytest.raises(Denied) as caught:
+        await client.require(reading(subject=STRANGER))
+
+    assert caught.value.reason_code == "NOT_AUTHORISED"
+    assert caught.value.decision.told.fr.startswith("Le patient n'a pas autorisé")
+    assert caught.value.decision.told.en.startswith("The patient has not authorised")
+
+
+async def test_emergency(client):
+    """Break-glass is permitted to who shows the mode, and only once all have been told."""
+    query = reading(subject=STRANGER, context=EMERGENCY)
+
+    with pytest.raises(Denied, match="OBLIGATION_UNSUPPORTED: show_mode"):
+        await client.require(query)
+    with await client.require(query, supports={"show_mode"}) as permit:
+        permit.fulfil("show_mode")
+
+    names = ["notify_holder", "notify_treating_doctor", "review"]
+    assert sorted(names * 2) == sorted(obligation.name for obligation in client.done)
+
+
+async def test_batch(client):
+    """A batch is answered by position."""
+    queries = [reading(), reading(subject=STRANGER), deposit(), reading(subject=HOLDER)]
+
+    answers = await client.require_each(queries)
+
+    assert [True, False, True, True] == [isinstance(answer, Permit) for answer in answers]
+    assert queries == [answer.query for answer in answers]
+
+
+async def test_batch_of_many(client):
+    """A thousand questions go in one call, and one more is refused."""
+    decisions = await client.check_all([reading()] * 1_000)
+
+    assert len({decision.id for decision in decisions}) == 1_000
+    with pytest.raises(InvalidError):
+        await client.check_all([reading()] * 1_001)
+
+
+async def test_explained(client):
+    """An explanation names the rules, the conditions, and what would have made it yes."""
+    explained = await client.explain(reading(subject=STRANGER), language="en")
+
+    assert [rule.uid for rule in explained.deciding] == ["not-authorised"]
+    assert explained.deciding[0].effect is Effect.DENY
+    assert explained.nearest.uid == "read-authorised"
+    assert any(not condition.holds for condition in explained.nearest.conditions)
+    assert explained.facts["subject.authorisation"] == "none"
+    fix = explained.remedies[0].changes[0]
+    assert (fix.fact, fix.before, fix.after) == ("subject.authorisation", "none", "valid")
+
+
+async def test_explained_yes(client):
+    """The explanation of a yes has no nearest rule and no remedies."""
+    explained = await client.explain(reading())
+
+    assert (explained.nearest, explained.remedies) == (None, ())
+
+
+async def test_malformed(client):
+    """What is malformed is told field by field."""
+    with pytest.raises(InvalidError) as caught:
+        await client.check(reading(action="document.reed", patient="12"))
+
+    assert {"action", "resource.patient"} == {v.field for v in caught.value.violations}
+
+
+CHANGES = [
+    (DOCTOR, sdk_changes.SetTreatingDoctor(
+        professional=sdk_changes.Grantee(id=DOCTOR.id, kind="professional", profession="10")
+    )),
+    (HOLDER, sdk_changes.SetConsents(break_glass=False)),
+    (HOLDER, sdk_changes.GrantAuthorisation(
+        grantee=sdk_changes.Grantee(id=STRANGER.id, kind="professional", profession="10")
+    )),
+    (HOLDER, sdk_changes.RevokeAuthorisation(
+        grantee=sdk_changes.Grantee(id=STRANGER.id, kind="professional", profession="10")
+    )),
+    (HOLDER, sdk_changes.SetBlock(
+        grantee=sdk_changes.Grantee(id=STRANGER.id, kind="professional")
+    )),
+    (HOLDER, sdk_changes.LiftBlock(
+        grantee=sdk_changes.Grantee(id=STRANGER.id, kind="professional")
+    )),
+]  # fmt: skip
+
+
+async def test_changes(client):
+    """Changes of the registry are understood by the decision point, and count from then on."""
+    everything = {"collect_fresh_consent", "confirm"}
+    for who, change in CHANGES:
+        permit = await client.change(who, INS, change, context=AGREED, supports=everything)
+        permit.fulfil(*everything)
+
+    with pytest.raises(Denied, match="BREAK_GLASS_OPPOSED"):
+        await client.require(reading(subject=STRANGER, context=EMERGENCY), supports={"show_mode"})
+
+
+async def test_same_change_again(client):
+    """A change under an id of its own is made once, and answered again as it was."""
+    grantee = sdk_changes.Grantee(id=STRANGER.id, kind="professional", profession="10")
+    grant = sdk_changes.GrantAuthorisation(grantee=grantee)
+
+    first = await client.change(HOLDER, INS, grant, context=AGREED, request_id="once")
+    again = await client.change(HOLDER, INS, grant, context=AGREED, request_id="once")
+
+    assert first.decision == again.decision
+
+
+async def test_fields_reach_their_facts(client):
+    """What is said of circumstances and target is judged as it was said."""
+    context = Context(
+        mode="normal", agreement=True, secret_connection=True, announced=True, reason=None
+    )
+    target = Target(id=STRANGER.id, kind="professional", profession="10")
+    query = reading(action="authorisation.grant", document=None, target=target, context=context)
+
+    facts = (await client.explain(query)).facts
+
+    assert facts["context.agreement"] == "given"
+    assert facts["context.secret_connection"] == "yes"
+    assert facts["resource.target"] == STRANGER.id
+    assert facts["resource.target_profession"] == "10"
+
+
+async def test_reason_of_an_emergency(client):
+    """A reason without words is no reason."""
+    half = Context(mode="bris_de_glace", reason=Reason(code="risque_vital", text=""))
+
+    with pytest.raises(Denied, match="BREAK_GLASS_REASON_MISSING"):
+        await client.require(reading(subject=STRANGER, context=half))
+
+
+async def test_synchronously(client, point):
+    """The synchronous client gets the same answers."""
+
+    def ask():
+        with connect(point.service.addresses[0], PLAIN, timeout_s=5) as ours:
+            return ours.check(reading()), ours.explain(reading(document=NOTE))
+
+    decision, explained = await asyncio.to_thread(ask)
+
+    assert decision.effect is explained.decision.effect is Effect.ALLOW
+    assert decision.rules == (await client.check(reading())).rules
+
+
+async def test_stopped(tmp_path):
+    """A decision point that has stopped permits nothing."""
+    async with running(tmp_path) as made:
+        address = made.service.addresses[0]
+        client = aio.connect(address, PLAIN, timeout_s=5)
+        await client.check(reading())
+
+    with pytest.raises(UnavailableError):
+        await client.check(reading())
+    await client.close()
