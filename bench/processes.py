@@ -20,12 +20,10 @@ from sqlalchemy import func, select
 from audit.database import reader, snapshot
 from audit.tables import log_batches
 from bench.load import Certificate
+from bench.server import CALLER
 from clients.pki import authority
 from clients.pki.folder import SERVICES, Folder
 from tests.databases import server as postgresql_server
-
-CALLER: Final = "dossier"
-"""The service that asks: it has the listener without TLS, and a certificate for the one with."""
 
 _SERVING: Final = re.compile(r"serving on (\S+)")
 _START_S: Final = 60.0
@@ -222,7 +220,7 @@ def recorded(database: str) -> int:
 
 def processor_s(*pids: int) -> float:
     """How many seconds of a processor these processes have used, and those that they started."""
-    return sum(_used(pid) for pid in family(*pids)) / _TICKS
+    return sum(map(used_s, family(*pids)))
 
 
 def family(*pids: int) -> list[int]:
@@ -237,11 +235,12 @@ def family(*pids: int) -> list[int]:
     return found
 
 
-def _used(pid: int) -> int:
+def used_s(pid: int) -> float:
+    """How many seconds of a processor this process has used; none if it has ended."""
     with suppress(OSError):
         fields = _stat(Path(f"/proc/{pid}/stat"))
-        return int(fields[11]) + int(fields[12])
-    return 0
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    return 0.0
 
 
 def _stat(path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """The requests that everyone decides: the scenarios of the policies, and others made from them at random."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from authz.policies import default_folder
 from authz.product import DMP
 from authz.query import Query, check
 from authz.registry.state import PatientState
-from authz.v1 import authz_pb2 as pb
 from authz.workbench.scenarios import read_scenarios
 from bench.peers import Policies
 
@@ -98,28 +97,3 @@ def _any(fact: Fact, dice: random.Random) -> FactValue:
             return dice.randrange(1 << len(fact.values))
         case Kind.IDENTIFIERS:
             return tuple(dice.sample(PEOPLE[1:], dice.randrange(3)))
-
-
-def message(query: Query) -> pb.CheckRequest:
-    """The message that asks a query, as a client would send it."""
-    who, document, target, context = query.subject, query.document, query.target, query.context
-    resource = pb.Resource(patient=query.patient)
-    if document is not None:
-        resource.document.CopyFrom(pb.Document(**asdict(document)))
-    if target is not None:
-        resource.target.CopyFrom(pb.Target(**asdict(target)))
-    circumstances = pb.Context(
-        mode=context.mode,
-        reason=pb.Reason(code=context.reason_code, text=context.reason_text),
-        secret_connection=context.secret_connection,
-        agreement=context.agreement,
-        announced=context.announced,
-        closure=context.closure,
-        claims=query.claims,
-    )
-    return pb.CheckRequest(
-        subject=pb.Subject(**asdict(who)),
-        action=query.action,
-        resource=resource,
-        context=circumstances,
-    )

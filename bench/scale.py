@@ -9,7 +9,8 @@ class Scale:
 
     A round is one contender's turn, `round_s` seconds long; rounds are interleaved, and so are the `runs`
     under load, of `calls` each. `gap_s` are the seconds between two activations, so that one is over when
-    the next begins. `cerbos` tells whether its server may be fetched.
+    the next begins. `profile_s` are those in which the pieces of work are looked at. `cerbos` tells whether
+    its server may be fetched.
     """
 
     requests: int = 1_000
@@ -24,6 +25,7 @@ class Scale:
     patients: int = 200
     activations: int = 10
     gap_s: float = 3.0
+    profile_s: float = 10.0
     cerbos: bool = True
 
 
@@ -40,6 +42,7 @@ QUICK = Scale(
     runs=2,
     patients=50,
     activations=3,
+    profile_s=3.0,
 )
 SMOKE = Scale(
     requests=20,
@@ -54,5 +57,6 @@ SMOKE = Scale(
     patients=3,
     activations=1,
     gap_s=2.0,
+    profile_s=0.2,
     cerbos=False,
 )

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
+from unittest.mock import patch
 
 import grpc
 
@@ -35,6 +36,9 @@ TRANSPORTS: Final = ("grpc.aio", "grpc", "pygrpc_native.aio", "pygrpc_native")
 """grpcio's servers, and those of pygrpc-native with the same interface; those without `aio` have threads."""
 
 THREADS: Final = 32
+
+CALLER: Final = "dossier"
+"""Whoever calls the decision point is this service."""
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
@@ -132,21 +136,28 @@ async def _coroutine(handler: Handler, data: bytes, context: grpc.ServicerContex
 
 async def _decision_point(database: str, opened: AsyncExitStack) -> Mapping[str, Handler]:
     """The procedures of the real service, which also listens on a socket that nobody knows."""
-    from authz.door import Door, always  # noqa: PLC0415 - an empty server starts without them
+    from authz import service  # noqa: PLC0415 - an empty server starts without it
+    from authz.door import Door  # noqa: PLC0415
     from authz.policies import default_folder  # noqa: PLC0415
     from authz.server import Listener  # noqa: PLC0415
-    from authz.service import Service, Settings  # noqa: PLC0415
+    from authz.servicelog import configure  # noqa: PLC0415
 
+    doors: list[Door] = []
+
+    class Known(Door):
+        """A door that can be found from outside."""
+
+        def __init__(self, **given: Any) -> None:  # noqa: ANN401 - as the service gives it
+            super().__init__(**given)
+            doors.append(self)
+
+    configure()
     unused = Path(opened.enter_context(tempfile.TemporaryDirectory())) / "unused.sock"
-    listener = Listener(address=f"unix:{unused}", service="operator")
-    settings = Settings(listeners=(listener,), database=database, policies=default_folder())
-    service = await opened.enter_async_context(Service(settings))
-    door = Door(
-        loop=service.loop,
-        activator=service.activator,
-        metrics=service.metrics,
-        caller=always(listener.service),
-    )
+    listener = Listener(address=f"unix:{unused}", service=CALLER)
+    settings = service.Settings(listeners=(listener,), database=database, policies=default_folder())
+    with patch.object(service, "Door", Known):
+        await opened.enter_async_context(service.Service(settings))
+    (door,) = doors
     return {name: _of(door.handlers(), name) for name in EMPTY}
 
 

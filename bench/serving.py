@@ -12,9 +12,10 @@ from typing import Final
 
 from bench.contestants import BATCH, CERBOS, EMPTY, OURS, SQLITE, all_of_them
 from bench.load import Certificate, Driver, H2load, InPython
-from bench.processes import CALLER, Keys
+from bench.processes import Keys
 from bench.report import Figure, Section, Tell
 from bench.scale import Scale
+from bench.server import CALLER
 from bench.sides import Measured, Side, compete
 
 TARGET_AT, TARGET_SHARE = 32, 0.85
@@ -29,7 +30,7 @@ def run(scale: Scale, tell: Tell) -> list[Section]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with all_of_them(folder, scale, tell) as sides:
-            driver = _driver(tell, folder)
+            driver = client(tell, folder)
             sections = [
                 _checks("Check", sides, driver, scale, tell),
                 _batches(f"CheckBatch of {BATCH}", sides, driver, scale, tell),
@@ -47,14 +48,14 @@ def over_tls(scale: Scale, tell: Tell) -> list[Section]:
         folder = Path(name)
         keys = Keys.make(folder / "pki")
         with all_of_them(folder, scale, tell, keys=keys) as sides:
-            driver = _driver(tell, folder, keys.of(CALLER))
+            driver = client(tell, folder, keys.of(CALLER))
             return [
                 _checks("Check over TLS", sides, driver, scale, tell),
                 _batches(f"CheckBatch of {BATCH} over TLS", sides, driver, scale, tell),
             ]
 
 
-def _driver(tell: Tell, folder: Path, certificate: Certificate | None = None) -> Driver:
+def client(tell: Tell, folder: Path, certificate: Certificate | None = None) -> Driver:
     """h2load where it is installed, else the client in Python.
 
     Args:
@@ -76,7 +77,7 @@ def _driver(tell: Tell, folder: Path, certificate: Certificate | None = None) ->
 
 
 def _checks(title: str, sides: Sequence[Side], driver: Driver, scale: Scale, tell: Tell) -> Section:
-    figures: list[Figure] = []
+    rows: list[Figure] = []
     for in_flight in scale.in_flight:
         tell(f"serving: {title}, {in_flight} in flight")
         found = compete(
@@ -88,11 +89,11 @@ def _checks(title: str, sides: Sequence[Side], driver: Driver, scale: Scale, tel
             rounds=scale.runs,
         )
         aim = TARGET_SHARE if in_flight == TARGET_AT else None
-        figures += _figures(found, in_flight, base=EMPTY, size=1, aim=aim)
+        rows += figures(found, in_flight, base=EMPTY, size=1, aim=aim)
     return Section(
         title=title,
         note=f"{driver.name}; {scale.patients} patients; the ratio is to the empty server",
-        figures=tuple(figures),
+        figures=tuple(rows),
     )
 
 
@@ -112,19 +113,19 @@ def _batches(
     return Section(
         title=title,
         note=f"{driver.name}; decisions a second; the ratio is to `{base}`",
-        figures=tuple(_figures(found, BATCHES_IN_FLIGHT, base=base, size=BATCH, aim=aim)),
+        figures=tuple(figures(found, BATCHES_IN_FLIGHT, base=base, size=BATCH, aim=aim)),
     )
 
 
-def _figures(
-    found: Mapping[str, Measured], in_flight: int, *, base: str, size: int, aim: float | None
+def figures(
+    found: Mapping[str, Measured], in_flight: int, *, base: str, size: int, aim: float | None = None
 ) -> list[Figure]:
     """Decisions a second of each side, and how many times they are those of `base`."""
-    figures = []
+    rows = []
     for name, measured in found.items():
         outcome, ratio = measured.outcome, measured.outcome.rate / found[base].outcome.rate
         aimed = aim is not None and name in OURS
-        figures.append(
+        rows.append(
             Figure(
                 what=f"{in_flight} in flight: {name}",
                 value=outcome.rate * size,
@@ -136,4 +137,4 @@ def _figures(
                 cpu_us=measured.cpu_us / size,
             )
         )
-    return figures
+    return rows

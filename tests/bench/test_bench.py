@@ -10,7 +10,7 @@ import pytest
 from authz.bundle import read_folder
 from authz.model import Effect
 from authz.policies import default_folder
-from bench import activating, deciding, growth, samples, serving, synthetic
+from bench import activating, deciding, growth, profiling, samples, serving, synthetic, transports
 from bench.client import frames, messages
 from bench.contest import compete
 from bench.peers.cedar import Cedar
@@ -36,7 +36,13 @@ def peers_of(policies):
     ]
 
 
-@pytest.mark.parametrize("bench", [deciding, growth, serving, activating])
+@pytest.mark.parametrize(
+    "bench",
+    [
+        *(deciding, growth, serving, activating, profiling),
+        pytest.param(transports, marks=pytest.mark.slow),
+    ],
+)
 def test_each_bench_runs(bench):
     """Each bench runs to its end and reports figures that are no less than nothing."""
     sections = bench.run(SMOKE, str)
@@ -99,12 +105,14 @@ def test_frames():
 def test_table_and_data():
     """The table shows each figure with its ratio and target, and the data hold the same."""
     figure = Figure(what="dmp", value=1.5, unit="us", ratio=1.0, target="<= 2 us", met=True)
-    section = Section(title="One", note="noted", figures=(figure,))
+    load = Figure(what="Check", value=3_000, unit="/s", latency_ms=(1.0, 2.0, 40.0), cpu_us=210.0)
+    section = Section(title="One", note="noted", figures=(figure, load))
     written = io.StringIO()
 
     show([section], written, width=100)
 
-    assert all(part in written.getvalue() for part in ("One", "1.50 us", "1.00 x", "<= 2 us: met"))
+    shown = ("One", "noted", "1.50 us", "1.00 x", "<= 2 us: met", "1.00 / 2.00 / 40.0", "210")
+    assert all(part in written.getvalue() for part in shown)
     assert json.loads(json.dumps(plain([section])))[0]["figures"][0]["value"] == 1.5
 
 

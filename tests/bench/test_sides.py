@@ -9,8 +9,9 @@ import pytest
 from bench import asking, contestants, processes
 from bench.asking import Questions
 from bench.load import H2load, InPython, Outcome
-from bench.processes import CALLER, Keys
+from bench.processes import Keys
 from bench.report import DisagreementError
+from bench.server import CALLER
 from bench.sides import Side, compete
 
 h2load = pytest.mark.skipif(not shutil.which("h2load"), reason="h2load is not installed")
