@@ -1,8 +1,7 @@
 """What the methods of a gRPC service need, said once beside each other, and checked before it serves."""
 
 import functools
-import inspect
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,7 +12,7 @@ from google.protobuf.message import Message
 from authz.v1 import authz_pb2 as pb
 from clients.sdk import wire
 from clients.sdk.errors import SettingsError
-from clients.sdk.values import NORMAL, Document, Query
+from clients.sdk.values import NORMAL, Query
 
 Finder = Callable[[Any, Any], object | Awaitable[object]]
 Where = str | Finder
@@ -55,28 +54,27 @@ class Needs:
     context: Where | None = None
     supports: Collection[str] = ()
 
-    async def queries(self, request: Message, context: object) -> tuple[Query, ...]:
-        """The questions that a request of this method is: one, or one a document."""
-        query = await self._query(request, context)
+    def find(self, request: Message, context: object) -> dict[str, Any]:
+        """The parts of the question, by name; those that an async function finds are still to be awaited."""
+        found: dict[str, Any] = {}
+        for name, (_, read) in _READ.items():
+            where: Where | None = getattr(self, name)
+            if isinstance(where, str):
+                found[name] = _at(request, where, read)
+            elif where is not None:
+                found[name] = where(request, context)
+        if self.documents is not None:
+            found["documents"] = self.documents(request, context)
+        return found
+
+    def queries(self, found: Mapping[str, Any]) -> tuple[Query, ...]:
+        """The questions that its parts make: one, or one a document."""
+        parts = {name: part for name, part in found.items() if name in _READ}
+        parts["context"] = parts.get("context") or NORMAL
+        query = Query(action=self.action, **parts)
         if self.documents is None:
             return (query,)
-        found: Any = self.documents(request, context)
-        labels: Iterable[Document] = await found if inspect.isawaitable(found) else found
-        return tuple(replace(query, document=label) for label in labels)
-
-    async def _query(self, request: Message, context: object) -> Query:
-        found: dict[str, Any] = {}
-        for name in _READ:
-            where: Where | None = getattr(self, name)
-            if where is None:
-                continue
-            if isinstance(where, str):
-                found[name] = _at(request, where, _READ[name][1])
-            else:
-                value = where(request, context)
-                found[name] = await value if inspect.isawaitable(value) else value
-        found["context"] = found.get("context") or NORMAL
-        return Query(action=self.action, **found)
+        return tuple(replace(query, document=label) for label in found["documents"])
 
 
 def check_needs(needs: Mapping[str, Needs], open_to_all: Collection[str]) -> None:

@@ -309,7 +309,7 @@ async def test_what_goes_along():
 @pytest.mark.parametrize(
     ("needs", "problem"),
     [
-        ({"grpc.health.v1.Health/Chek": needing()}, "no such method"),
+        ({"grpc.health.v1.Health/Peek": needing()}, "no such method"),
         ({"Check": needing()}, "no such method"),
         ({CHECK: needing()}, "`grpc.health.v1.Health/List`: say what it needs"),
         ({CHECK: needing(patient="ins")}, "no field `ins`"),
@@ -342,13 +342,13 @@ def test_fields_are_found():
     check_needs(needs, ())
 
 
-async def test_absent_message_is_empty():
+def test_absent_message_is_empty():
     """A message that the caller left out is asked about as empty, not as something better."""
     from clients.archive.v1 import archive_pb2 as archive  # noqa: PLC0415 - named here only
 
     need = Needs(action="document.read", context="context", document=lambda *_: NOTE)
 
-    (query,) = await need.queries(archive.ReadImageRequest(patient=INS), None)
+    (query,) = need.queries(need.find(archive.ReadImageRequest(patient=INS), None))
 
     assert (query.subject.kind, query.subject.id, query.context.mode) == ("", "", "")
 
