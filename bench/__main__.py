@@ -24,7 +24,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "profiling": profiling.run,
     "activating": activating.run,
 }
-WIDTH: Final = 110
+WIDTH: Final = 120
 """Of the table where no terminal tells its own."""
 
 PACKAGES: Final = (

@@ -18,11 +18,11 @@ from bench.scale import Scale
 from bench.sides import Kind, Side
 
 BATCH: Final = 50
-EMPTY: Final = "empty grpc.aio server"
-SQLITE: Final = "dmp, durable on SQLite"
-POSTGRESQL: Final = "dmp, durable on PostgreSQL"
+EMPTY: Final = "empty server"
+SQLITE: Final = "dmp on SQLite"
+POSTGRESQL: Final = "dmp on PostgreSQL"
 OURS: Final = (SQLITE, POSTGRESQL)
-CERBOS: Final = "Cerbos, log not durable"
+CERBOS: Final = "Cerbos"
 
 
 @contextmanager

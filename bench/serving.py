@@ -18,6 +18,7 @@ from bench.scale import Scale
 from bench.server import CALLER
 from bench.sides import Measured, Side, compete
 
+DURABLE: Final = "dmp has all on disk before it answers, Cerbos logs behind its answers"
 TARGET_AT, TARGET_SHARE = 32, 0.85
 TARGET_TIMES: Final = 3.0
 """How many times the decisions a second of Cerbos, in batches."""
@@ -92,7 +93,7 @@ def _checks(title: str, sides: Sequence[Side], driver: Driver, scale: Scale, tel
         rows += figures(found, in_flight, base=EMPTY, size=1, aim=aim)
     return Section(
         title=title,
-        note=f"{driver.name}; {scale.patients} patients; the ratio is to the empty server",
+        note=f"{driver.name}; the ratio is to the empty server, of grpc.aio; {DURABLE}",
         figures=tuple(rows),
     )
 
@@ -112,7 +113,7 @@ def _batches(
     base, aim = (CERBOS, TARGET_TIMES) if CERBOS in found else (EMPTY, None)
     return Section(
         title=title,
-        note=f"{driver.name}; decisions a second; the ratio is to `{base}`",
+        note=f"{driver.name}; decisions a second; the ratio is to `{base}`; {DURABLE}",
         figures=tuple(figures(found, BATCHES_IN_FLIGHT, base=base, size=BATCH, aim=aim)),
     )
 
