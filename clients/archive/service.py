@@ -91,7 +91,6 @@ class ArchiveService(rpc.ArchiveServiceServicer):
             label = self._store.label(request.patient, image)
             content = self._store.content(request.patient, image)
         except NotFoundError:
-            permit().fulfil(*SHOWN)  # nothing is shown, so nothing beside it
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such image")
         return pb.ReadImageResponse(label=_message(label), content=content, banners=shown(permit()))
 

@@ -9,6 +9,7 @@ from authz.v1 import authz_pb2 as pb
 from clients.sdk import wire
 from clients.sdk.asking import TIMEOUT_S, How, check_duties, metadata
 from clients.sdk.changes import Change
+from clients.sdk.errors import UnfulfilledError
 from clients.sdk.line import Line
 from clients.sdk.permit import Denied, Obligation, Permit, shared_out, unfulfilled
 from clients.sdk.procedures import CHANGE, CHECK, CHECK_BATCH, EXPLAIN, Procedure
@@ -95,6 +96,11 @@ class Client:
                 answers.append(self._permit(query, decision, supports))
             except Denied as exc:
                 answers.append(exc)
+            except UnfulfilledError:
+                for answer in answers:
+                    if isinstance(answer, Permit):
+                        answer.drop()
+                raise
         return tuple(answers)
 
     def check(self, query: Query, **how: Unpack[How]) -> Decision:

@@ -137,11 +137,13 @@ class Gate(grpc.aio.ServerInterceptor):
     def _many(self, needs: Needs, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def guarded(request: Any, context: Context) -> AsyncIterator[object]:  # noqa: ANN401 - any message
             try:
-                got = await self._admit(needs, request, context)
-                async for answer in inner(request, context):
-                    settle(got)  # before the first of them is sent
-                    yield answer
-                settle(got)
+                with ExitStack() as stack:
+                    got = await self._admit(needs, request, context)
+                    for one in got:
+                        stack.enter_context(one)
+                    async for answer in inner(request, context):
+                        settle(got)  # before the first of them is sent
+                        yield answer
             except (Denied, Error) as exc:
                 await context.abort_with_status(told(exc))
                 raise

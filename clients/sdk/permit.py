@@ -95,6 +95,10 @@ class Permit:
         if pending:
             raise unfulfilled(pending, self.decision)
 
+    def drop(self) -> None:
+        """Gives it back unused."""
+        self._pending = ()
+
     def __enter__(self) -> Self:
         """Itself."""
         return self
@@ -108,7 +112,7 @@ class Permit:
         """Ends its use; what was undone when the block failed was not used either."""
         if kind is None:
             self.settle()
-        self._pending = ()
+        self.drop()
 
     def __del__(self) -> None:
         """Tells whoever runs the tests that obligations were forgotten."""

@@ -67,16 +67,19 @@ class ThreadGate(grpc.ServerInterceptor):
     def _many(self, needs: Needs, inner: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(request: Any, context: Context) -> Iterator[object]:  # noqa: ANN401 - any message
             try:
-                got = self._admit(needs, request, context)
-                with _holding(got):
-                    answers = iter(inner(request, context))
-                while True:
-                    with _holding(got):  # each message may be made in another thread
-                        answer = next(answers, _END)
-                    settle(got)  # before the first of them is sent
-                    if answer is _END:
-                        return
-                    yield answer
+                with ExitStack() as stack:
+                    got = self._admit(needs, request, context)
+                    for one in got:
+                        stack.enter_context(one)
+                    with _holding(got):
+                        answers = iter(inner(request, context))
+                    while True:
+                        with _holding(got):  # each message may be made in another thread
+                            answer = next(answers, _END)
+                        if answer is _END:
+                            return
+                        settle(got)  # before the first of them is sent
+                        yield answer
             except (Denied, Error) as exc:
                 context.abort_with_status(told(exc))
                 raise

@@ -8,10 +8,16 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import grpc
 import pytest
 
+from clients.archive.store import Store
+from clients.archive.v1 import archive_pb2 as pb
+from clients.archive.v1 import archive_pb2_grpc as rpc
+from clients.sdk.testing import Pdp, allow
 from tests.authz.tls import World
-from tests.service import POLICIES, process
+from tests.clients.archive.test_archive import SCAN
+from tests.service import ANASTA, CHANNEL, POLICIES, doctor, process
 from tests.shared import ROOT
 
 STORY = re.compile(r"^```\n(the patient is told.*?)^```", re.MULTILINE | re.DOTALL)
@@ -62,14 +68,28 @@ def test_story(tmp_path):
 
 
 def test_with_certificates(tmp_path):
-    """With certificates it serves where it could not without, and stops when it is told to."""
-    pki = World.make(tmp_path / "pki", "archive").folder.path
-    arguments = ("--pki", str(pki), "--test", "--listen", "127.0.0.2:0")
-    with archive(*arguments, "--folder", str(tmp_path)) as (popen, address):
+    """With certificates it speaks mutual TLS to both ends, also where it could not without."""
+    world = World.make(tmp_path / "pki", "authz", "archive", "portal")
+    key, chain = world.files("authz")
+    pair = [(key.read_bytes(), chain.read_bytes())]
+    ours = grpc.ssl_server_credentials(pair, world.roots(), require_client_auth=True)
+    options = [*CHANNEL, ("grpc.ssl_target_name_override", "archive")]
+    request = pb.ReadImageRequest(subject=doctor(), patient=ANASTA, image="scan-1")
+    Store(tmp_path).add(SCAN, b"pixels")
+    pdp = Pdp(allow())
+    given = ("--pki", str(world.folder.path), "--test", "--listen", "127.0.0.2:0")
+    with (
+        pdp.serving(credentials=ours) as point,
+        archive(*given, "--authz", point, "--folder", str(tmp_path)) as (popen, address),
+        grpc.secure_channel(address, world.credentials("portal"), options) as channel,
+    ):
+        answer = rpc.ArchiveServiceStub(channel).ReadImage(request, timeout=10)
         popen.send_signal(signal.SIGINT)
+        code = popen.wait(20)
 
-        assert address.startswith("127.0.0.2:")
-        assert popen.wait(20) == 0
+    assert answer.content == b"pixels"
+    assert [asked.document.id for asked in pdp.asked] == ["scan-1"]
+    assert code == 0
 
 
 @pytest.mark.parametrize(

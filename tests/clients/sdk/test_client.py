@@ -229,6 +229,22 @@ async def test_each(asking):
     assert pdp.calls == 1
 
 
+async def test_each_with_a_duty_that_fails(asking):
+    """When a duty fails, nobody gets a permit, and none is left lying about."""
+
+    def full(_):
+        raise OSError("disk full")
+
+    pdp = Pdp(lambda query: allow("review" if query.document.id == "b" else "show_mode"))
+    queries = [reading(document=sized(name)) for name in "ab"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnfulfilledError, match="review"):
+            await asking(pdp, duties={"review": full}).require_each(queries, supports={"show_mode"})
+        gc.collect()
+
+
 async def test_each_of_none(asking):
     """No question is no call."""
     pdp = Pdp(allow())
