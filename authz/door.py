@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -18,9 +19,10 @@ from authz.activation import Activator
 from authz.errors import LateError, RequestError
 from authz.loop import Loop
 from authz.metrics import Metrics
-from authz.procedures import Answered, Asked, measure
+from authz.procedures import Answered, Asked, measure, watched_from
 from authz.status import as_status
 from authz.v1 import authz_pb2 as pb
+from authz.watching import Watching
 
 MAX_DEADLINE_S: Final = 5.0
 """A call gets no more time than this, whatever its deadline."""
@@ -45,10 +47,17 @@ class Door:
     """The calls of one listener."""
 
     def __init__(
-        self, *, loop: Loop, activator: Activator, metrics: Metrics, caller: Caller
+        self,
+        *,
+        loop: Loop,
+        activator: Activator,
+        watching: Watching,
+        metrics: Metrics,
+        caller: Caller,
     ) -> None:
         self._loop = loop
         self._activator = activator
+        self._watching = watching
         self._metrics = metrics
         self._caller = caller
         self._completed: Mapping[str, Callable[[bytes], Awaitable[bytes]]] = {
@@ -61,7 +70,8 @@ class Door:
         services: dict[str, dict[str, Any]] = {}
         for name in sorted(product.DMP.rpcs):
             service, _, method = name.partition("/")
-            services.setdefault(service, {})[method] = self._handler(name)
+            handler = self._stream(name) if name == product.WATCH else self._handler(name)
+            services.setdefault(service, {})[method] = handler
         return tuple(
             grpc.method_handlers_generic_handler(service, methods)
             for service, methods in services.items()
@@ -77,16 +87,45 @@ class Door:
             except grpc.aio.AbortError:
                 raise
             except Exception as exc:
-                status = as_status(exc)
-                if status.code is grpc.StatusCode.INTERNAL:
-                    _log.exception("call_failed", rpc=rpc)
-                self._metrics.failed(rpc, status.code.name)
-                await context.abort_with_status(status)
+                await self._fail(rpc, exc, context)
                 raise
             took(time.perf_counter() - began)
             return answer
 
         return grpc.unary_unary_rpc_method_handler(handle, None, None)
+
+    def _stream(self, rpc: str) -> Any:  # noqa: ANN401 - as grpc declares it
+        async def handle(data: bytes, context: Context) -> None:
+            try:
+                await self._watch(rpc, data, context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as exc:
+                await self._fail(rpc, exc, context)
+                raise
+
+        return grpc.unary_stream_rpc_method_handler(handle, None, None)
+
+    async def _fail(self, rpc: str, error: Exception, context: Context) -> None:
+        status = as_status(error)
+        if status.code is grpc.StatusCode.INTERNAL:
+            _log.exception("call_failed", rpc=rpc)
+        self._metrics.failed(rpc, status.code.name)
+        await context.abort_with_status(status)
+
+    async def _watch(self, rpc: str, data: bytes, context: Context) -> None:
+        """A decision, and if it is an allow what happens in the registry; the caller is asked for again."""
+        caller = self._caller(context)
+        asked = Asked(rpc, data, caller, trace_id(context))
+        answered = await _at_most(MAX_DEADLINE_S, self._loop.submit(asked))
+        self._metrics.answered(answered)
+        await context.write(answered.data)
+        if not answered.allowed:
+            return
+        feeds = self._watching.follow(watched_from(data), still=lambda: self._caller(context))
+        async with aclosing(feeds):
+            async for found in feeds:
+                await context.write(wire.events(found).SerializeToString())
 
     async def _answer(self, rpc: str, data: bytes, context: Context) -> bytes:
         caller = self._caller(context)

@@ -218,6 +218,29 @@ def _patient(decisions: tuple[Decision, ...]) -> pb.GetPatientResponse:
     return answer
 
 
+def _watch(asked: Asked, form: Form) -> Prepared:
+    watched_from(asked.data)
+    query = wire.own(product.WATCHING, asked.caller, asked.rpc, asked.trace_id)
+    return Prepared((form.check(query),), _watched)
+
+
+def watched_from(data: bytes) -> int:
+    """The revision after which a call wants to watch.
+
+    Raises:
+        RequestError: it is malformed.
+    """
+    after: int = message(pb.WatchRequest, product.WATCH, data).after_revision
+    if after < 0:
+        raise RequestError([("after_revision", f"`{after}`", "0 or a revision")])
+    return after
+
+
+def _watched(decisions: tuple[Decision, ...]) -> pb.WatchResponse:
+    (decision,) = decisions
+    return pb.WatchResponse(decision=wire.decision(decision))
+
+
 def _of_patient(query: Query, form: Form) -> Query:
     """The query, checked; what is wrong with it is told in the fields of these two messages."""
     try:
@@ -258,6 +281,7 @@ _PROCEDURES: Final[Mapping[str, Callable[[Asked, Form], Prepared]]] = {
     product.EXPLAIN: _explain,
     product.CHANGE: _change,
     product.GET_PATIENT: _get_patient,
+    product.WATCH: _watch,
     product.GET_BUNDLE: _get_bundle,
     product.ACTIVATE_BUNDLE: _activate_bundle,
 }
@@ -268,6 +292,7 @@ _REQUESTS: Final[Mapping[str, type[Message]]] = {
     product.EXPLAIN: pb.ExplainRequest,
     product.CHANGE: pb.ChangeRequest,
     product.GET_PATIENT: pb.GetPatientRequest,
+    product.WATCH: pb.WatchRequest,
     product.GET_BUNDLE: pb.GetBundleRequest,
     product.ACTIVATE_BUNDLE: pb.ActivateBundleRequest,
 }

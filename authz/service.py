@@ -33,6 +33,7 @@ from authz.server import (
     build_server,
     local_only,
 )
+from authz.watching import Watching
 
 DRAIN_S: Final = 5.0
 
@@ -147,20 +148,24 @@ class Service:
         )
         opened.push_async_callback(self.activator.close)
         self._start(self.activator.watch())
-        await self._listen(opened)
+        watching = Watching(settings.database)
+        opened.push_async_callback(watching.close)
+        await self._listen(opened, watching)
+        opened.callback(watching.end)  # before the doors, which wait for their calls
         await self._tell((*SERVICES, LOG_HEALTH), well=True)
         self._serving = True
         _log.info(
             "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
         )
 
-    async def _listen(self, opened: AsyncExitStack) -> None:
+    async def _listen(self, opened: AsyncExitStack, watching: Watching) -> None:
         servers: list[grpc.aio.Server] = []
         opened.push_async_callback(_stop, servers)
         for listener in self._settings.listeners:
             door = Door(
                 loop=self.loop,
                 activator=self.activator,
+                watching=watching,
                 metrics=self.metrics,
                 caller=always(listener.service),
             )

@@ -13,7 +13,14 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from authz.errors import ChangeError, LateError, OverloadedError, RequestError, UnavailableError
+from authz.errors import (
+    AheadError,
+    ChangeError,
+    LateError,
+    OverloadedError,
+    RequestError,
+    UnavailableError,
+)
 
 DOMAIN: Final = "authz.dmp"
 RETRY_S: Final = 1
@@ -25,7 +32,7 @@ _MAX_DETAILS: Final = (
 )
 
 
-def as_status(error: Exception) -> grpc.Status:
+def as_status(error: Exception) -> grpc.Status:  # noqa: PLR0911 - one an error
     """The status that a caller gets for an error of ours."""
     match error:
         case RequestError():
@@ -41,6 +48,8 @@ def as_status(error: Exception) -> grpc.Status:
         case LateError():
             text = "no decision in time; nothing was permitted, try again with a longer deadline"
             return _status(code_pb2.DEADLINE_EXCEEDED, "TOO_LATE", text)
+        case AheadError():
+            return _status(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", _short(str(error)))
         case OverloadedError():
             text = "no decision: too many requests are waiting; nothing was permitted, try again"
             retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_S))

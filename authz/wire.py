@@ -17,6 +17,7 @@ from authz.explain import Explanation, RuleFinding
 from authz.model import Effect
 from authz.query import Context, Document, Query, Subject, Target, Violation
 from authz.registry import changes
+from authz.registry.feed import Feed
 from authz.registry.state import Grantee, GranteeKind, PatientState
 from authz.v1 import authz_pb2 as pb
 
@@ -52,6 +53,12 @@ def query(request: pb.CheckRequest, caller: str, rpc: str, trace_id: str) -> Que
 def simple(subject_message: pb.Subject, action: str, caller: str, rpc: str, trace_id: str) -> Query:
     """The query of a procedure that aims at no patient."""
     who = subject(subject_message)
+    return Query(caller=caller, rpc=rpc, subject=who, action=action, trace_id=trace_id)
+
+
+def own(action: str, caller: str, rpc: str, trace_id: str) -> Query:
+    """The query of a service on its own behalf: nobody has to say who asks, its channel does."""
+    who = Subject(kind="service", id=caller, authentication="service_channel")
     return Query(caller=caller, rpc=rpc, subject=who, action=action, trace_id=trace_id)
 
 
@@ -192,6 +199,23 @@ def bundle(standing: Standing) -> pb.Bundle:
             )
             for m in standing.refused
         ],
+    )
+
+
+def events(found: Feed) -> pb.WatchResponse:
+    """What a watcher is told."""
+    return pb.WatchResponse(
+        events=[
+            pb.Event(
+                revision=event.revision,
+                patient=event.patient,
+                action=event.action,
+                decision_id=event.decision_id,
+                at=instant(event.at),
+            )
+            for event in found.events
+        ],
+        head=found.head,
     )
 
 

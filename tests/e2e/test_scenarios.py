@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from audit.database import reader
 from authz.bundle import Bundle, build, read_folder, restore
 from authz.product import DMP, WATCH
-from authz.query import Context, Query
+from authz.query import Context, Query, Subject
 from authz.registry import changes, tables
 from authz.registry.database import connect
 from authz.registry.state import DossierStatus, PatientState, unknown
@@ -183,8 +183,8 @@ def answers_message(answers: changes.OpenDossier | changes.ReopenDossier) -> pb.
 
 async def through_all_doors(door: Door, query: Query) -> list[tuple[str, pb.Decision]]:
     """The decisions on one query, by the door that it went through."""
-    if query.rpc == WATCH:  # no message says who watches: it is the caller itself
-        return []
+    if query.rpc == WATCH:
+        return await through_watch(door, query)
     if query.change is not None:
         return [("Change", (await door.registry.Change(change_message(query))).decision)]
     asked = check_message(query)
@@ -195,6 +195,20 @@ async def through_all_doors(door: Door, query: Query) -> list[tuple[str, pb.Deci
     )
     decisions = [check.decision, *batch.decisions, explained.decision]
     return list(zip(("Check", "CheckBatch", "CheckBatch", "Explain"), decisions, strict=True))
+
+
+async def through_watch(door: Door, query: Query) -> list[tuple[str, pb.Decision]]:
+    """The decision that begins a stream; none if the query is of another than the caller itself.
+
+    No message says who watches.
+    """
+    oneself = Subject(kind="service", id=query.caller, authentication="service_channel")
+    if query.subject != oneself:
+        return []
+    stream = door.registry.Watch(pb.WatchRequest())
+    decision = (await stream.read()).decision
+    stream.cancel()
+    return [("Watch", decision)]
 
 
 Told = tuple[str, str, tuple[str, ...]]

@@ -19,6 +19,7 @@ from authz.registry.changes import SetConsents
 from authz.registry.database import connect, downgrade, entitle, migrate
 from authz.registry.roles import RIGHTS
 from authz.registry.store import Store
+from authz.v1 import authz_pb2 as pb
 from tests.authz.registry.asker import answer
 from tests.authz.registry.samples import (
     FULL,
@@ -28,6 +29,7 @@ from tests.authz.registry.samples import (
     put,
     read,
 )
+from tests.service import doctor, opening, reading, running
 
 ROLE = "dmp service"
 """A name that must be quoted."""
@@ -115,6 +117,31 @@ def test_role_can_do_all_the_work(place, role):
         with engine.begin() as conn:
             assert feed.read(conn, after=0, limit=9).head == 6
             assert store.bundle(conn, "digest-2") == b"policies"
+
+
+async def test_service_runs_as_the_role(place, role, tmp_path):
+    """The whole service works as that role: it decides, changes, answers again, and is watched."""
+    with opened_as(place) as owner:
+        migrate(owner)
+        entitle(owner, role)
+    request = opening()
+    request.request_id = "one"
+    async with running(
+        tmp_path,
+        services=("operator", "dossier"),
+        url=make_url(place).set(username=role).render_as_string(),
+    ) as service:
+        changed = await service.door.registry.Change(request)
+        again = await service.door.registry.Change(request)
+        checked = await service.door.check(reading(who=doctor()))
+        stream = service.doors["dossier"].registry.Watch(pb.WatchRequest(after_revision=1))
+        await stream.read()
+        events = (await stream.read()).events
+
+    assert changed.revision == 2
+    assert changed == again
+    assert checked.effect == pb.EFFECT_ALLOW
+    assert [event.decision_id for event in events] == [changed.decision.id]
 
 
 @pytest.mark.parametrize(
