@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -10,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import grpc
+from google.rpc import error_details_pb2
 
 from authz.v1 import authz_pb2 as pb
-from tests.service import Door, change, door, holder, opening, patient, reading, stranger
+from tests.service import Door, change, detail, door, holder, opening, patient, reading, stranger
 
 DEADLINE_S: Final = 5.0
 PAUSE_S: Final = 0.02
@@ -87,6 +89,10 @@ class Caller:
         self.told.note(self.by, began, whose, decision, 0)
         return decision
 
+    async def look_surely(self, whose: str) -> pb.Decision:
+        """The same, until there is an answer."""
+        return await self.surely(lambda: self.look(whose))
+
     async def look_often(self, whose: str, times: int = 5) -> None:
         """The same, several times in one call.
 
@@ -122,30 +128,30 @@ class Caller:
         decision = await self.surely(lambda: self.change(opening(whose=whose)))
         assert decision.reason_code in {"CREATED_WITH_CONSENT", "DOSSIER_EXISTS"}, decision
 
+    async def do(self, request: pb.ChangeRequest) -> pb.Decision:
+        """Asks for a change until there is an answer; however often that takes, it is done once."""
+        request.request_id = str(uuid.uuid4())
+        decision = await self.surely(lambda: self.change(request))
+        assert decision.effect == pb.EFFECT_ALLOW, decision
+        return decision
+
     async def authorise(self, whose: str, *, wanted: bool) -> None:
-        """Authorises the stranger or ends it, and finds out what became of it if the answer was lost."""
-        before = self.told.standing.pop(whose, None)
+        """The stranger is authorised, or that ends."""
+        self.told.standing.pop(whose, None)
         own = pb.OwnAuthorisation(authorise=wanted)
-        request = change(stranger(), whose, own_authorisation=own)
-        with self.refusal():
-            decision = await self.change(request)
-            assert decision.effect == pb.EFFECT_ALLOW, decision
-            self.told.standing[whose] = wanted
-            return
-        decision = await self.surely(lambda: self.look(whose))
-        found = decision.reason_code == "AUTHORISED"
-        assert found in {before, wanted} or before is None, f"{decision} after {before}, {wanted}"
-        self.told.standing[whose] = found
+        await self.do(change(stranger(), whose, own_authorisation=own))
+        self.told.standing[whose] = wanted
 
     async def block(self, whose: str, *, wanted: bool) -> None:
-        """The patient blocks the stranger, or lifts that."""
+        """The patient blocks the stranger, or lifts that; either way the stranger is not authorised."""
         what = (
             {"set_block": pb.SetBlock(grantee=WHO)}
             if wanted
             else {"lift_block": pb.LiftBlock(grantee=WHO)}
         )
-        decision = await self.change(change(holder(whose), whose, **what))
-        assert decision.effect == pb.EFFECT_ALLOW, decision
+        self.told.standing.pop(whose, None)
+        await self.do(change(holder(whose), whose, **what))
+        self.told.standing[whose] = False
 
     @contextlib.contextmanager
     def refusal(self):
@@ -155,6 +161,10 @@ class Caller:
         except grpc.aio.AioRpcError as exc:
             if exc.code() not in REFUSED:
                 raise
+            if exc.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                advice = detail(exc, error_details_pb2.RetryInfo())
+                if advice.retry_delay.ToMilliseconds() <= 0:
+                    raise
             self.told.refusals[exc.code().name] += 1
 
 
@@ -170,25 +180,33 @@ async def look_on(caller: Caller, whose: str) -> None:
 
 async def switch_on(caller: Caller, whose: str) -> None:
     """Authorises the stranger and ends it again, for ever."""
-    await caller.open(whose)
+    if whose not in caller.told.standing:
+        await caller.open(whose)
     while True:
         await caller.authorise(whose, wanted=not caller.told.standing.get(whose, False))
 
 
 @asynccontextmanager
+async def at_work(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Work that goes on for as long as the block lasts; where one part fails, all ends."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
 async def load(address: str, told: Told, *, callers: int = 6) -> AsyncIterator[list[Caller]]:
     """Callers at work for as long as the block lasts; each works on a patient of its own."""
-    async with door(address) as talk, asyncio.TaskGroup() as group:
-        working = []
+    async with door(address) as talk:
         made = [Caller(talk, told, address) for _ in range(callers)]
-        for number, caller in enumerate(made):
-            working.append(group.create_task(look_on(caller, patient(number))))
-            working.append(group.create_task(switch_on(caller, patient(number))))
-        try:
+        work = [look_on(caller, patient(number)) for number, caller in enumerate(made)]
+        work += [switch_on(caller, patient(number)) for number, caller in enumerate(made)]
+        async with at_work(*work):
             yield made
-        finally:
-            for work in working:
-                work.cancel()
 
 
 async def check_standing(talk: Door, told: Told) -> None:

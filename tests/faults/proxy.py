@@ -1,7 +1,7 @@
 """Stands between a service and its database, and can cut, refuse, hold and delay what passes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ class Proxy:
     def __init__(self, target: Path) -> None:
         self._target = target
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._open.set()
         self.refusing = False
@@ -37,21 +38,24 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Joins a connection to one of its own."""
-        if self.refusing:
+        try:
+            if self.refusing:
+                raise ConnectionRefusedError
+            there, to_there = await asyncio.open_unix_connection(str(self._target))
+        except OSError:
             writer.transport.abort()
             return
-        self._writers.add(writer)
-        with suppress(OSError):
-            there, to_there = await asyncio.open_unix_connection(str(self._target))
-            self._writers.add(to_there)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, to_there))
-                group.create_task(self._pass(there, writer))
-            self._writers.discard(to_there)
-        self._writers.discard(writer)
-        writer.close()
+        self._start(self._pass(reader, to_there))
+        self._start(self._pass(there, writer))
+
+    def _start(self, passing: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(passing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        """Passes on what comes, until one of the two sides ends; the other direction notices."""
+        self._writers.add(target)
         with suppress(OSError):
             while data := await source.read(CHUNK):
                 if self.delay_s:
@@ -59,7 +63,17 @@ class Proxy:
                 await self._open.wait()
                 target.write(data)
                 await target.drain()
+        self._writers.discard(target)
         target.close()
+
+    async def close(self) -> None:
+        """Cuts everything, for good."""
+        self.refusing = True
+        self.release()
+        self.cut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -72,6 +86,4 @@ async def proxy(target: Path) -> AsyncIterator[Proxy]:
         yield made
     finally:
         server.close()
-        made.release()
-        made.cut()
-        await asyncio.sleep(0)
+        await made.close()

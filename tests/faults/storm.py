@@ -45,7 +45,7 @@ async def storm(
             name = names[turn] if turn < len(names) else chance.choice(names)
             await faults[name]()
             over = time.monotonic()
-            await caller.surely(lambda: caller.look(SOMEBODY))
+            await caller.look_surely(SOMEBODY)
             figures.faults[name] += 1
             figures.restarted(name, time.monotonic() - over)
             if turn % CHECK_EVERY == CHECK_EVERY - 1:

@@ -28,7 +28,7 @@ class Harm:
 
     def __init__(self, own: Server, way: Proxy) -> None:
         self._own = own
-        self._way = way
+        self.way = way
 
     def faults(self) -> dict[str, Fault]:
         """All that heals within moments."""
@@ -45,10 +45,10 @@ class Harm:
 
     async def hold(self) -> None:
         """Falls silent for longer than the service is patient."""
-        self._way.hold()
+        self.way.hold()
         await asyncio.sleep(12)
-        self._way.cut()
-        self._way.release()
+        self.way.cut()
+        self.way.release()
 
     async def _in_mid_commit(self, end: str) -> None:
         with self._own.settings(**NOBODY_ANSWERS):
@@ -91,18 +91,18 @@ class Harm:
         )
 
     async def _cut(self) -> None:
-        self._way.cut()
+        self.way.cut()
 
     async def _refuse(self) -> None:
-        self._way.refusing = True
-        self._way.cut()
+        self.way.refusing = True
+        self.way.cut()
         await asyncio.sleep(0.4)
-        self._way.refusing = False
+        self.way.refusing = False
 
     async def _slow_down(self) -> None:
-        self._way.delay_s = 0.03
+        self.way.delay_s = 0.03
         await asyncio.sleep(0.5)
-        self._way.delay_s = 0.0
+        self.way.delay_s = 0.0
 
 
 @pytest.fixture(scope="module")
