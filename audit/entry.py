@@ -40,6 +40,13 @@ class Subject(TypedDict, total=False):
     authentication: str  # how: card, Pro Santé Connect, ...
 
 
+class Voucher(TypedDict, total=False):
+    """Who vouched for the person, by which token (`iss` and `jti`, RFC 7519)."""
+
+    issuer: str
+    id: str
+
+
 Document = TypedDict("Document", {"id": str, "type": str, "class": str, "space": str}, total=False)
 """The document asked for and its category: LOINC type, class, space (EHDS annex II 3.2 c)."""
 
@@ -75,6 +82,7 @@ class Entry(TypedDict, total=False):
     trace_id: str  # 32 hex digits, kept as received (ADL `trace_id`)
     caller: str  # the service that asked (R.1111-43: digital service)
     subject: Subject  # EHDS 3.2 a, b; R.1111-43: professional, establishment
+    voucher: Voucher  # of the token that the caller carried; absent: the caller says who it is
     action: str  # ADL request
     patient: str  # INS, "" when no patient is concerned (ADL `data_subject_id`)
     patient_seq: int  # 1, 2, 3... for each patient of this log: a hole shows

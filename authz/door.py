@@ -7,7 +7,7 @@ here, and nothing unexpected reaches the caller.
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ import structlog
 
 from authz import product, wire
 from authz.activation import Activator
+from authz.bearer import Bearers, carried
+from authz.callers import Caller, Context
 from authz.errors import LateError, RequestError
 from authz.loop import Loop
 from authz.metrics import Metrics
@@ -26,17 +28,6 @@ from authz.watching import Watching
 
 MAX_DEADLINE_S: Final = 5.0
 """A call gets no more time than this, whatever its deadline."""
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-Caller = Callable[[Context], str]
-"""Tells the name of the service that makes a call, or raises."""
-
-
-def always(service: str) -> Caller:
-    """Whoever can reach a local listener is the service that it belongs to."""
-    return lambda _: service
-
 
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -54,12 +45,14 @@ class Door:
         watching: Watching,
         metrics: Metrics,
         caller: Caller,
+        bearers: Bearers,
     ) -> None:
         self._loop = loop
         self._activator = activator
         self._watching = watching
         self._metrics = metrics
         self._caller = caller
+        self._bearers = bearers
         self._completed: Mapping[str, Callable[[bytes], Awaitable[bytes]]] = {
             product.GET_BUNDLE: self._tell_bundle,
             product.ACTIVATE_BUNDLE: self._activate,
@@ -110,13 +103,13 @@ class Door:
         status = as_status(error)
         if status.code is grpc.StatusCode.INTERNAL:
             _log.exception("call_failed", rpc=rpc)
-        self._metrics.failed(rpc, status.code.name)
+        self._metrics.failed(rpc, status.code.name, error)
         await context.abort_with_status(status)
 
     async def _watch(self, rpc: str, data: bytes, context: Context) -> None:
         """A decision, and if it is an allow what happens in the registry; the caller is asked for again."""
         caller = self._caller(context)
-        asked = Asked(rpc, data, caller, trace_id(context))
+        asked = Asked(rpc, data, caller, trace_id(context.invocation_metadata() or ()))
         answered = await _at_most(MAX_DEADLINE_S, self._loop.submit(asked))
         self._metrics.answered(answered)
         await context.write(answered.data)
@@ -134,7 +127,10 @@ class Door:
             cure = f"set one, at most {MAX_DEADLINE_S:g} s"
             raise RequestError([("deadline", "missing", cure)])
         weight, urgent = measure(rpc, data)
-        asked = Asked(rpc, data, caller, trace_id(context))
+        metadata = context.invocation_metadata() or ()
+        token = carried(metadata)
+        proof = self._bearers(token) if token else ()
+        asked = Asked(rpc, data, caller, trace_id(metadata), proof)
         until = asyncio.get_running_loop().time() + seconds
         waiting = self._loop.submit(asked, weight=weight, urgent=urgent, until=until)
         if seconds > MAX_DEADLINE_S:  # below, the transport itself ends the call in time
@@ -164,9 +160,9 @@ async def _at_most(seconds: float, waiting: Awaitable[Answered]) -> Answered:
         raise LateError(f"no answer within {seconds:g} s, the most that a call gets") from None
 
 
-def trace_id(context: Context) -> str:
+def trace_id(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """The trace id of an incoming `traceparent` (W3C), "" when there is none."""
-    for key, value in context.invocation_metadata() or ():
+    for key, value in metadata:
         if key == "traceparent" and (found := _TRACEPARENT.match(str(value))):
             return found[1]
     return ""

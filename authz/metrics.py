@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from authz.bundle import Standing
+from authz.errors import TokenError, UntrustedError
 from authz.model import Effect
 from authz.procedures import Answered
 
@@ -47,7 +48,25 @@ class Metrics:
         self._bundle = Gauge(
             "dmp_bundle_info", "1 for the bundle that decides.", ["digest"], registry=self.registry
         )
+        self._callers = Counter(
+            "dmp_callers_refused",
+            "Calls of services whose certificate is not trusted.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._tokens = Counter(
+            "dmp_tokens_refused",
+            "Calls with a token that is not accepted.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._trust = Gauge(
+            "dmp_trust_sound",
+            "1 while certificates, lists and token keys are in use as they are in the files, and good.",
+            registry=self.registry,
+        )
         self.log_writable(writable=True)
+        self.trust(sound=True)
 
     def answered(self, answered: Answered) -> None:
         """Counts the decisions of an answer."""
@@ -62,9 +81,17 @@ class Metrics:
         """Counts the calls of one procedure that were answered, each with its seconds."""
         return self._seconds.labels(rpc).observe
 
-    def failed(self, rpc: str, code: str) -> None:
-        """Counts a call that was not."""
+    def failed(self, rpc: str, code: str, error: Exception) -> None:
+        """Counts a call that was not, and why if it is for who calls."""
         self._refused_calls.labels(rpc, code).inc()
+        if isinstance(error, UntrustedError):
+            self._callers.labels(error.reason).inc()
+        elif isinstance(error, TokenError):
+            self._tokens.labels(error.reason).inc()
+
+    def trust(self, *, sound: bool) -> None:
+        """Tells whether the files that say whom to trust are in use, and good."""
+        self._trust.set(int(sound))
 
     def log_writable(self, *, writable: bool) -> None:
         """Tells whether the log can be written."""

@@ -19,6 +19,7 @@ from authz.explain import explain
 from authz.facts import COMPUTED
 from authz.model import Effect
 from authz.query import MAX_VIOLATIONS, Query, Violation, check
+from authz.token import Proof
 from authz.v1 import authz_pb2 as pb
 
 MAX_BATCH: Final = 1_000
@@ -29,12 +30,13 @@ Request = TypeVar("Request", bound=Message)
 
 
 class Asked(NamedTuple):
-    """A call as it came: which procedure, its message in bytes, and who calls."""
+    """A call as it came: which procedure, its message in bytes, who calls, and what a token proves."""
 
     rpc: str
     data: bytes
     caller: str
     trace_id: str = ""
+    proof: Proof = ()
 
 
 class Answered(NamedTuple):
@@ -182,7 +184,7 @@ def _explain(asked: Asked, form: Form) -> Prepared:
 
 def _change(asked: Asked, form: Form) -> Prepared:
     request = message(pb.ChangeRequest, asked.rpc, asked.data)
-    query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id)
+    query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
     return Prepared((_of_patient(query, form),), _changed)
 
 
@@ -251,7 +253,7 @@ def _of_patient(query: Query, form: Form) -> Query:
 
 def _get_bundle(asked: Asked, form: Form) -> Prepared:
     request = message(pb.GetBundleRequest, asked.rpc, asked.data)
-    query = wire.simple(request.subject, "policy.read", asked.caller, asked.rpc, asked.trace_id)
+    query = _simple(request.subject, "policy.read", asked)
     return Prepared((form.check(query),), _read)
 
 
@@ -262,7 +264,7 @@ def _read(decisions: tuple[Decision, ...]) -> pb.GetBundleResponse:
 
 def _activate_bundle(asked: Asked, form: Form) -> Prepared:
     request = message(pb.ActivateBundleRequest, asked.rpc, asked.data)
-    query = wire.simple(request.subject, "policy.activate", asked.caller, asked.rpc, asked.trace_id)
+    query = _simple(request.subject, "policy.activate", asked)
     return Prepared((form.check(query),), _permitted)
 
 
@@ -272,7 +274,11 @@ def _permitted(decisions: tuple[Decision, ...]) -> pb.ActivateBundleResponse:
 
 
 def _query(request: pb.CheckRequest, asked: Asked) -> Query:
-    return wire.query(request, asked.caller, asked.rpc, asked.trace_id)
+    return wire.query(request, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
+
+
+def _simple(who: pb.Subject, action: str, asked: Asked) -> Query:
+    return wire.simple(who, action, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
 
 
 _PROCEDURES: Final[Mapping[str, Callable[[Asked, Form], Prepared]]] = {

@@ -1,6 +1,6 @@
 """A decision as a draft of its log entry; what the log adds (place, salt, chain) is not here."""
 
-from audit.entry import Document, Entry, Origin, Reason, Subject
+from audit.entry import Document, Entry, Origin, Reason, Subject, Voucher
 from authz.decision import Decision
 from authz.query import Query
 from authz.registry.changes import to_document
@@ -26,6 +26,8 @@ def draft(decision: Decision, call: str) -> Entry:
         "revision": decision.revision,
     }
     _add_document(entry, decision)
+    if query.voucher is not None:
+        entry["voucher"] = Voucher(issuer=query.voucher.issuer, id=query.voucher.id)
     if query.trace_id:
         entry["trace_id"] = query.trace_id
     if query.context.mode:

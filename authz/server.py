@@ -1,7 +1,7 @@
 """Where the service listens: one grpc.aio server a listener, with its limits.
 
-A plain listener belongs to one calling service: who can reach it *is* that service, so only loopback
-addresses and unix sockets may be listened on.
+With TLS a caller is the service that its certificate names. A plain listener belongs to one calling
+service: who can reach it *is* that service, so only loopback addresses and unix sockets may be listened on.
 """
 
 import ipaddress
@@ -21,6 +21,8 @@ IDLE_S: Final = 300
 KEEPALIVE_S: Final = 60
 PING_INTERVAL_S: Final = 30
 HANDSHAKE_S: Final = 10
+MAX_AGE_S: Final = 15 * 60
+GRACE_S: Final = 10
 
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not let in
@@ -35,6 +37,13 @@ OPTIONS: Final = (
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_S * 1000),
 )
 
+TLS_OPTIONS: Final = (
+    *OPTIONS,
+    # A new handshake now and then, as what a handshake finds out changes too.
+    ("grpc.max_connection_age_ms", MAX_AGE_S * 1000),
+    ("grpc.max_connection_age_grace_ms", GRACE_S * 1000),
+)
+
 SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -46,14 +55,18 @@ SERVICES: Final = (
 )
 LOG_HEALTH: Final = "dmp.log"
 BUNDLE_HEALTH: Final = "dmp.bundle"
+TRUST_HEALTH: Final = "dmp.trust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """An address to listen on, and the service that everyone who can reach it is taken to be."""
+    """An address to listen on: with TLS, or plainly for the one service that can reach it.
+
+    `service` is that service; "" stands for TLS, where each caller is whom its certificate names.
+    """
 
     address: str
-    service: str
+    service: str = ""
 
 
 def local_only(address: str) -> str:
@@ -80,21 +93,28 @@ def local_only(address: str) -> str:
 
 
 def build_server(
-    listener: Listener, *, door: Door, servicer: health.aio.HealthServicer
+    listener: Listener,
+    *,
+    door: Door,
+    servicer: health.aio.HealthServicer,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> tuple[grpc.aio.Server, str]:
     """A server for one listener, not started yet, and the address it got.
 
     Raises:
-        ValueError: the address is not local.
+        ValueError: the address is not local, and there are no credentials.
         RuntimeError: the address can't be listened on, as when it is in use.
     """
-    address = local_only(listener.address)
-    server = grpc.aio.server(options=OPTIONS)
+    address = listener.address if credentials else local_only(listener.address)
+    server = grpc.aio.server(options=TLS_OPTIONS if credentials else OPTIONS)
     server.add_generic_rpc_handlers(door.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     try:
         _leave_alone(address)
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except (OSError, RuntimeError) as exc:
         raise RuntimeError(
             f"can't listen on `{address}`: it is in use, or this user may not: "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -16,10 +17,12 @@ from grpc_health.v1 import health
 
 from authz.activation import Activator, signature
 from authz.apart import Apart
+from authz.bearer import Bearers
 from authz.bundle import Standing, build, read_folder
+from authz.callers import Callers, Tls, always
 from authz.clock import utc_now
 from authz.decider import Decider, Inside
-from authz.door import Door, always
+from authz.door import Door
 from authz.loop import Loop
 from authz.metrics import Metrics
 from authz.product import DMP
@@ -29,6 +32,7 @@ from authz.server import (
     NOT_SERVING,
     SERVICES,
     SERVING,
+    TRUST_HEALTH,
     Listener,
     build_server,
     local_only,
@@ -45,7 +49,8 @@ class Settings:
     """What the service is started with.
 
     `origin` is the unique name of its log. With `one_process` it decides in a thread of the process
-    that serves, which is slower, and what hands a clock in needs it.
+    that serves, which is slower, and what hands a clock in needs it. `tls` is for the listeners without
+    a service, `token_keys` the folder of `authz.token.load`.
     """
 
     listeners: tuple[Listener, ...]
@@ -53,14 +58,16 @@ class Settings:
     policies: Path
     origin: str = "authz-1"
     one_process: bool = False
+    tls: Tls | None = None
+    token_keys: Path | None = None
 
 
 class Service:
     """A running decision point: `async with Service(settings) as service: ...`.
 
     Raises, on entering:
-        Error: the policies, the database or the log can't be used.
-        ValueError: an address is not local.
+        Error: the policies, the database, the log, the certificates or keys can't be used.
+        ValueError: an address is not local, and its listener has no TLS.
         RuntimeError: an address is in use.
     """
 
@@ -74,6 +81,7 @@ class Service:
         self._opened = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving = False
+        self._unsound: frozenset[str] = frozenset()
         self.metrics = Metrics()
         self.addresses: list[str] = []
         self.services: Collection[str] = ()
@@ -121,7 +129,11 @@ class Service:
         """Opens one part after the other; `opened` closes them in the opposite order."""
         settings = self._settings
         for listener in settings.listeners:
-            local_only(listener.address)
+            if listener.service:
+                local_only(listener.address)
+            elif settings.tls is None:
+                raise ValueError(f"`{listener.address}` belongs to no service, and there is no TLS")
+        callers, bearers = self._identify()
         seen = signature(settings.policies)
         bundle = build(read_folder(settings.policies), DMP)
         self.services = bundle.vocabulary.services
@@ -150,7 +162,11 @@ class Service:
         self._start(self.activator.watch())
         watching = Watching(settings.database)
         opened.push_async_callback(watching.close)
-        await self._listen(opened, watching)
+        await self._tell((TRUST_HEALTH,), well=True)
+        self._start(bearers.watch())
+        if callers is not None:
+            self._start(callers.watch())
+        await self._listen(opened, watching, callers, bearers)
         opened.callback(watching.end)  # before the doors, which wait for their calls
         await self._tell((*SERVICES, LOG_HEALTH), well=True)
         self._serving = True
@@ -158,18 +174,40 @@ class Service:
             "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
         )
 
-    async def _listen(self, opened: AsyncExitStack, watching: Watching) -> None:
+    def _identify(self) -> tuple[Callers | None, Bearers]:
+        """What tells callers with a certificate, and end users with a token."""
+        settings, callers = self._settings, None
+        if settings.tls is not None:
+            told = partial(self._on_trust, "certificates")
+            callers = Callers(settings.tls, clock=self._clock, on_standing=told)
+        told = partial(self._on_trust, "token keys")
+        return callers, Bearers(settings.token_keys, clock=self._clock, on_standing=told)
+
+    async def _listen(
+        self,
+        opened: AsyncExitStack,
+        watching: Watching,
+        callers: Callers | None,
+        bearers: Bearers,
+    ) -> None:
         servers: list[grpc.aio.Server] = []
         opened.push_async_callback(_stop, servers)
         for listener in self._settings.listeners:
+            secured = None if listener.service else callers
             door = Door(
                 loop=self.loop,
                 activator=self.activator,
                 watching=watching,
                 metrics=self.metrics,
-                caller=always(listener.service),
+                caller=secured or always(listener.service),
+                bearers=bearers,
             )
-            server, address = build_server(listener, door=door, servicer=self._health)
+            server, address = build_server(
+                listener,
+                door=door,
+                servicer=self._health,
+                credentials=secured.credentials() if secured else None,
+            )
             servers.append(server)
             await server.start()
             self.addresses.append(address)
@@ -192,6 +230,12 @@ class Service:
     def _on_standing(self, standing: Standing) -> None:
         self.metrics.standing(standing)
         self._start(self._tell((BUNDLE_HEALTH,), well=not standing.refused))
+
+    def _on_trust(self, what: str, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
+        (_log.info if sound else _log.error)("trust", of=what, sound=sound, cause=cause)
+        self._unsound = self._unsound - {what} if sound else self._unsound | {what}
+        self.metrics.trust(sound=not self._unsound)
+        self._start(self._tell((TRUST_HEALTH,), well=not self._unsound))
 
     async def _tell(self, names: Iterable[str], *, well: bool) -> None:
         for name in names:

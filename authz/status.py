@@ -13,13 +13,16 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from authz.bearer import METADATA
 from authz.errors import (
     AheadError,
     ChangeError,
     LateError,
     OverloadedError,
     RequestError,
+    TokenError,
     UnavailableError,
+    UntrustedError,
 )
 
 DOMAIN: Final = "authz.dmp"
@@ -40,6 +43,12 @@ def as_status(error: Exception) -> grpc.Status:  # noqa: PLR0911 - one an error
         case ChangeError():
             where = f"change.{error.field}"
             return _invalid(RequestError([(where, str(error), "")]))
+        case UntrustedError():
+            text = f"the caller's certificate is not trusted: {error}"
+            return _status(code_pb2.UNAUTHENTICATED, f"CERTIFICATE_{error.reason}", text)
+        case TokenError():
+            text = f"the token in `{METADATA}` is not accepted: {error}"
+            return _status(code_pb2.UNAUTHENTICATED, f"TOKEN_{error.reason}", text)
         case UnavailableError():
             text = (
                 "no decision: it can't be put on record now; nothing was permitted, try again later"

@@ -15,10 +15,11 @@ from authz.decision import Decision
 from authz.errors import RequestError
 from authz.explain import Explanation, RuleFinding
 from authz.model import Effect
-from authz.query import Context, Document, Query, Subject, Target, Violation
+from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
 from authz.registry import changes
 from authz.registry.feed import Feed
 from authz.registry.state import Grantee, GranteeKind, PatientState
+from authz.token import Proof, vouch
 from authz.v1 import authz_pb2 as pb
 
 MAX_CONTENT: Final = 1_000
@@ -33,27 +34,41 @@ _SECOND: Final = timedelta(seconds=1)
 EFFECTS: Final = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
 
 
-def query(request: pb.CheckRequest, caller: str, rpc: str, trace_id: str) -> Query:
-    """The query of a check."""
+def query(
+    request: pb.CheckRequest, caller: str, rpc: str, trace_id: str, *, proof: Proof = ()
+) -> Query:
+    """The query of a check, asked for whom `proof` proves, if there is one."""
     resource = request.resource
+    who, voucher = _vouched(request.subject, proof)
     return Query(
         caller=caller,
         rpc=rpc,
-        subject=subject(request.subject),
+        subject=who,
         action=request.action,
         patient=resource.patient,
         document=_document(resource.document) if resource.HasField("document") else None,
         target=_target(resource.target) if resource.HasField("target") else None,
         context=_context(request.context),
         claims=dict(request.context.claims),
+        voucher=voucher,
         trace_id=trace_id,
     )
 
 
-def simple(subject_message: pb.Subject, action: str, caller: str, rpc: str, trace_id: str) -> Query:
+def simple(
+    subject_message: pb.Subject,
+    action: str,
+    caller: str,
+    rpc: str,
+    trace_id: str,
+    *,
+    proof: Proof = (),
+) -> Query:
     """The query of a procedure that aims at no patient."""
-    who = subject(subject_message)
-    return Query(caller=caller, rpc=rpc, subject=who, action=action, trace_id=trace_id)
+    who, voucher = _vouched(subject_message, proof)
+    return Query(
+        caller=caller, rpc=rpc, subject=who, action=action, voucher=voucher, trace_id=trace_id
+    )
 
 
 def own(action: str, caller: str, rpc: str, trace_id: str) -> Query:
@@ -62,13 +77,15 @@ def own(action: str, caller: str, rpc: str, trace_id: str) -> Query:
     return Query(caller=caller, rpc=rpc, subject=who, action=action, trace_id=trace_id)
 
 
-def change_query(request: pb.ChangeRequest, caller: str, rpc: str, trace_id: str) -> Query:
+def change_query(
+    request: pb.ChangeRequest, caller: str, rpc: str, trace_id: str, *, proof: Proof = ()
+) -> Query:
     """The query of a change, with the change that is to be made if it is allowed.
 
     Raises:
         RequestError: the message names no change, or one that cannot be read or is too large.
     """
-    who = subject(request.subject)
+    who, voucher = _vouched(request.subject, proof)
     action, change, target = _change(request, who)
     if oversized := list(_oversized(change)):
         raise RequestError(oversized)
@@ -82,6 +99,7 @@ def change_query(request: pb.ChangeRequest, caller: str, rpc: str, trace_id: str
         context=_context(request.context),
         change=change,
         claims=dict(request.context.claims),
+        voucher=voucher,
         trace_id=trace_id,
         request_id=request.request_id,
     )
@@ -233,6 +251,11 @@ def _finding(finding: RuleFinding, language: str) -> pb.RuleFinding:
         source=rule.source,
         conditions=[pb.Finding(text=c.text, holds=c.holds) for c in finding.conditions],
     )
+
+
+def _vouched(message: pb.Subject, proof: Proof) -> tuple[Subject, Voucher | None]:
+    stated = subject(message)
+    return vouch(stated, proof) if proof else (stated, None)
 
 
 def _document(message: pb.Document) -> Document:

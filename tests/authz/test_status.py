@@ -9,8 +9,10 @@ from authz.errors import (
     DatabaseError,
     OverloadedError,
     RequestError,
+    TokenError,
     UnavailableError,
     UnrecordableError,
+    UntrustedError,
 )
 from authz.status import as_status
 
@@ -38,6 +40,8 @@ def size(error: Exception) -> int:
 CASES = [
     (RequestError([("action", "missing", "")]), "INVALID_ARGUMENT", "INVALID_REQUEST"),
     (ChangeError(field="f", problem="p", remedy="r"), "INVALID_ARGUMENT", "INVALID_REQUEST"),
+    (UntrustedError("REVOKED", "d"), "UNAUTHENTICATED", "CERTIFICATE_REVOKED"),
+    (TokenError("EXPIRED", "d"), "UNAUTHENTICATED", "TOKEN_EXPIRED"),
     (UnavailableError("secret path"), "UNAVAILABLE", "NOT_RECORDED"),
     (OverloadedError("20000"), "RESOURCE_EXHAUSTED", "OVERLOADED"),
     (UnrecordableError("secret"), "INTERNAL", "INTERNAL"),
@@ -56,7 +60,7 @@ def test_each_error_has_one_code_and_one_reason(error, code, reason):
     assert details["ErrorInfo"] == info
 
 
-@pytest.mark.parametrize("error", [case[0] for case in CASES[2:]])
+@pytest.mark.parametrize("error", [case[0] for case in CASES[4:]])
 def test_causes_stay_at_home(error):
     """What went wrong inside is never told to a caller."""
     _, text, details = unpacked(error)

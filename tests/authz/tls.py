@@ -12,7 +12,7 @@ from authz.callers import Callers, Tls
 from authz.errors import TokenError, UntrustedError
 from clients.pki import authority
 from clients.pki.folder import Folder
-from tests.service import CHANNEL
+from tests.service import CHANNEL, Deadline
 
 DAY = timedelta(days=1)
 METHOD = "/test.Echo/Who"
@@ -89,7 +89,9 @@ class World:
     def channel(self, address, *given, **named) -> grpc.aio.Channel:
         """A client's channel to a service that is called authz."""
         options = [*CHANNEL, ("grpc.ssl_target_name_override", "authz")]
-        return grpc.aio.secure_channel(address, self.credentials(*given, **named), options)
+        return grpc.aio.secure_channel(
+            address, self.credentials(*given, **named), options, interceptors=[Deadline()]
+        )
 
     def _issue(self, holder, place, name, begin=timedelta(), lifetime=300 * DAY, *, renew=False):
         at = self.clock() + begin

@@ -5,15 +5,17 @@ the service follows the change feed.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, delete, insert, select, update
 
 from audit.database import reader
+from authz.bearer import AUDIENCE, METADATA
 from authz.bundle import Bundle, build, read_folder, restore
 from authz.product import DMP, WATCH
 from authz.query import Context, Query, Subject
@@ -21,9 +23,13 @@ from authz.registry import changes, tables
 from authz.registry.database import connect
 from authz.registry.state import DossierStatus, PatientState, unknown
 from authz.registry.store import Store
+from authz.token import issue
 from authz.v1 import authz_pb2 as pb
 from authz.workbench.scenarios import Scenario, read_scenarios
+from clients.pki import files
 from tests.service import NOW, POLICIES, Door, entries, running
+
+Metadata = tuple[tuple[str, str], ...]
 
 CHANGES = {
     changes.OpenDossier: "open_dossier",
@@ -58,7 +64,7 @@ def scenarios(bundle: Bundle) -> tuple[Scenario, ...]:
     files = {str(p.relative_to(POLICIES)): p.read_bytes() for p in POLICIES.rglob("*.yaml")}
     found, mistakes = read_scenarios(files, bundle.vocabulary)
     assert not mistakes
-    return tuple(scenario for scenario in found if scenario.query.voucher is None)
+    return found
 
 
 def seed(conn: Connection, state: PatientState, at: datetime) -> None:
@@ -181,17 +187,31 @@ def answers_message(answers: changes.OpenDossier | changes.ReopenDossier) -> pb.
     )
 
 
-async def through_all_doors(door: Door, query: Query) -> list[tuple[str, pb.Decision]]:
+def token_of(query: Query, signers: Mapping[str, Ed25519PrivateKey], at: datetime) -> Metadata:
+    """The token that the caller carries, for whom the voucher says."""
+    voucher = query.voucher
+    if voucher is None:
+        return ()
+    others = {name: name != "regulator" and "other" for name in voucher.contradicted}
+    whom, key = replace(query.subject, **others), signers[voucher.issuer]
+    token = issue(whom, key=key, issuer=voucher.issuer, audience=AUDIENCE, at=at, id=voucher.id)
+    return ((METADATA, token),)
+
+
+async def through_all_doors(
+    door: Door, query: Query, token: Metadata
+) -> list[tuple[str, pb.Decision]]:
     """The decisions on one query, by the door that it went through."""
     if query.rpc == WATCH:
         return await through_watch(door, query)
     if query.change is not None:
-        return [("Change", (await door.registry.Change(change_message(query))).decision)]
+        changed = await door.registry.Change(change_message(query), metadata=token)
+        return [("Change", changed.decision)]
     asked = check_message(query)
     check, batch, explained = await asyncio.gather(
-        door.authz.Check(asked),
-        door.authz.CheckBatch(pb.CheckBatchRequest(checks=[asked] * 2)),
-        door.authz.Explain(pb.ExplainRequest(check=asked)),
+        door.authz.Check(asked, metadata=token),
+        door.authz.CheckBatch(pb.CheckBatchRequest(checks=[asked] * 2), metadata=token),
+        door.authz.Explain(pb.ExplainRequest(check=asked), metadata=token),
     )
     decisions = [check.decision, *batch.decisions, explained.decision]
     return list(zip(("Check", "CheckBatch", "CheckBatch", "Explain"), decisions, strict=True))
@@ -246,7 +266,12 @@ async def test_every_scenario_through_every_door(tmp_path):
     clock = Clock()
     wrong: list[str] = []
     answers: dict[str, tuple[Scenario, Told]] = {}
-    async with running(tmp_path, services=services, clock=clock) as service:
+    signers = {name: Ed25519PrivateKey.generate() for name in services}
+    keys = tmp_path / "signers"
+    keys.mkdir()
+    for name, key in signers.items():
+        (keys / f"{name}.pem").write_bytes(files.public_pem(key))
+    async with running(tmp_path, services=services, clock=clock, token_keys=keys) as service:
         other = connect(service.url)
         with other.connect() as conn:
             for scenario in found:
@@ -254,7 +279,8 @@ async def test_every_scenario_through_every_door(tmp_path):
                 with conn.begin():
                     seed(conn, scenario.state, scenario.at)
                 door = service.doors[scenario.query.caller]
-                for name, decision in await through_all_doors(door, scenario.query):
+                token = token_of(scenario.query, signers, scenario.at)
+                for name, decision in await through_all_doors(door, scenario.query, token):
                     answers[decision.id] = scenario, told(decision)
                     if told(decision) != wanted(scenario):
                         wrong.append(f"{scenario.place}: {name}: {told(decision)}: {scenario.it}")
