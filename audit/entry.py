@@ -8,7 +8,7 @@ What counts later is the exact stored bytes: no entry is ever written again in o
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 from uuid import UUID
 
 import orjson
@@ -25,6 +25,8 @@ _BATCH: Final = b"dmp audit batch v1\n"
 _MAX_INTEGER: Final = 2**53 - 1
 _MAX_DEPTH: Final = 254  # orjson's own
 _MAX_MS: Final = 2**48
+_VARIANT: Final = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}
+_CONTAINERS: Final = frozenset({list, tuple, dict})
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
@@ -55,7 +57,7 @@ class Origin(TypedDict, total=False):
     """Where the data come from, not the request (EHDS annex II 3.2 e)."""
 
     author_structure: str
-    authors: list[str]
+    authors: Sequence[str]
     system: str
 
 
@@ -91,12 +93,12 @@ class Entry(TypedDict, total=False):
     origin: Origin  # EHDS 3.2 e
     mode: str  # TRE_R248: normal | bris_de_glace | centre_15
     reason: Reason  # L.1111-17, L.1111-19
-    facts: list[int | str | list[str]]  # vector of the bundle's vocabulary (ADL level 3)
+    facts: Sequence[int | str | Sequence[str]]  # vector of the bundle's vocabulary (ADL level 3)
     change: dict[str, object]  # what a `change` entry changed
     effect: str  # allow | deny (ADL response)
     reason_code: str  # why, for machines (ADL response; FHIR outcomeDesc)
-    rules: list[str]  # uids of the deciding rules (ADL policies)
-    obligations: list[str]  # what the answer demands afterwards (R.1111-48: notices)
+    rules: Sequence[str]  # uids of the deciding rules (ADL policies)
+    obligations: Sequence[str]  # what the answer demands afterwards (R.1111-48: notices)
     remarks: list[str]  # whatever else is known, e.g. an error while deciding
     bundle: str  # hex digest of the policies (ADL level 2)
     revision: int  # revision of the registry that was seen (ADL level 4)
@@ -143,6 +145,24 @@ def handle(key: bytes, patient: str) -> bytes:
     return hashlib.blake2b(data, key=key, digest_size=16).digest()
 
 
+def uuid7s(ms: int, random: bytes) -> list[str]:
+    """As many UUIDs version 7 of one millisecond as there are tens of random bytes.
+
+    Raises:
+        EntryError: as `uuid7`.
+    """
+    if not 0 <= ms < _MAX_MS:
+        raise EntryError(f"ms: `{ms}` does not fit 48 bits")
+    time, digits, width = f"{ms:012x}", random.hex(), 20
+    begin = f"{time[:8]}-{time[8:]}-7"
+    # Of 20 digits the first is not used, and of the fifth two bits, which tell the variant.
+    return [
+        f"{begin}{digits[i + 1 : i + 4]}-{_VARIANT[digits[i + 4]]}{digits[i + 5 : i + 8]}"
+        f"-{digits[i + 8 : i + 20]}"
+        for i in range(0, len(digits) - width + 1, width)
+    ]
+
+
 def uuid7(ms: int, random: bytes) -> str:
     """A UUID version 7 (RFC 9562, 5.7).
 
@@ -155,12 +175,7 @@ def uuid7(ms: int, random: bytes) -> str:
     """
     if len(random) != 10:  # noqa: PLR2004 - said in the docstring
         raise EntryError(f"random: 10 bytes expected, got {len(random)}")
-    if not 0 <= ms < _MAX_MS:
-        raise EntryError(f"ms: `{ms}` does not fit 48 bits")
-    tail = int.from_bytes(random, "big")
-    high, low = tail >> 64 & 0xFFF, tail & 0x3FFF_FFFF_FFFF_FFFF
-    digits = f"{ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return uuid7s(ms, random)[0]
 
 
 def uuid7_ms(text: str) -> int:
@@ -190,18 +205,22 @@ def rfc3339(instant: datetime) -> str:
 
 
 def _plain(value: object) -> bool:
-    """Tells whether `value` holds nothing but what the format allows; a few ns a value."""
-    kind = type(value)
-    if kind is dict:
-        if not "".join(value).isascii():  # type: ignore[arg-type]  # orjson saw that keys are str
-            return False
-        value = value.values()  # type: ignore[attr-defined]  # it is a dict
-    elif kind is not list and kind is not tuple:
+    """Tells whether `value` holds nothing but what the format allows; some ns a value."""
+    if type(value) not in _CONTAINERS:
         return False
-    for item in value:  # type: ignore[attr-defined]  # it is a list, a tuple or dict values
-        kind = type(item)
-        if kind is not str and kind is not int and not _plain(item):
-            return False
+    todo: list[Any] = [value]
+    while todo:
+        items = todo.pop()
+        if type(items) is dict:
+            if not "".join(items).isascii():  # orjson saw that keys are str
+                return False
+            items = items.values()
+        for item in items:
+            kind = type(item)
+            if kind is not str and kind is not int:
+                if kind not in _CONTAINERS:
+                    return False
+                todo.append(item)
     return True
 
 

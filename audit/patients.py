@@ -70,7 +70,15 @@ class Patients:
     def save(self, conn: Connection, batch: dict[str, Last]) -> None:
         """Writes what a batch has made the last entries of its patients."""
         if batch:
-            rows = [{"origin": self._origin, **last._asdict()} for last in batch.values()]
+            rows = [
+                {
+                    "origin": self._origin,
+                    "handle": last.handle,
+                    "seq": last.seq,
+                    "commitment": last.commitment,
+                }
+                for last in batch.values()
+            ]
             run(conn, _SAVE, rows)
 
     def adopt(self, batch: dict[str, Last]) -> None:

@@ -4,7 +4,7 @@ Everything that happens in a transaction of the decision point is in this file, 
 thread of its own, so nothing in it needs a lock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
-from audit.entry import Entry, rfc3339, uuid7
+from audit.entry import Entry, rfc3339, uuid7s
 from audit.errors import EntryError
 from audit.errors import Error as AuditError
 from audit.log import Log
@@ -201,6 +201,7 @@ class Batcher:
             self._follow(conn, str(head.bundle))
         patients = {q.patient for i in items if isinstance(i, Call) for q in i.queries if q.patient}
         states = self._store.get_many(conn, patients)
+        self._ids = self._new_ids(items, at)
         drafts: list[Entry] = []
         answers: list[Answer] = []
         for item in items:
@@ -212,7 +213,7 @@ class Batcher:
             if before is not None:
                 answers.append(before)
                 continue
-            call = self._new_id(at)
+            call = next(self._ids)
             decisions = tuple(self._decide(conn, query, states, at) for query in item.queries)
             drafts += [draft(decision, call) for decision in decisions]
             answers.append(decisions)
@@ -263,7 +264,7 @@ class Batcher:
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the answer is a named deny
             facts, verdict = Facts(self._bundle.vocabulary.defaults(), ()), failed(exc)
         decision = Decision(
-            id=self._new_id(at),
+            id=next(self._ids),
             at=at,
             query=query,
             vector=facts.vector,
@@ -299,7 +300,7 @@ class Batcher:
         return replace(decision, state=new, changed=self._revision)
 
     def _activate(self, conn: Connection, item: Activation, at: datetime) -> Entry:
-        before, bundle, entry = self._bundle.digest, item.bundle, self._new_id(at)
+        before, bundle, entry = self._bundle.digest, item.bundle, next(self._ids)
         self._revision = self._store.activate(
             conn, bundle.digest, bundle.content, at=at, decision_id=entry
         )
@@ -307,7 +308,7 @@ class Batcher:
         return {
             "kind": "start" if item.cause == "start" else "activation",
             "id": entry,
-            "call": self._new_id(at),
+            "call": next(self._ids),
             "patient": "",
             "change": {"cause": item.cause, "before": before, "after": bundle.digest},
             "bundle": bundle.digest,
@@ -325,8 +326,10 @@ class Batcher:
         self._bundle = bundle
         self._facts = FactComputer(bundle)
 
-    def _new_id(self, at: datetime) -> str:
-        return uuid7(int(at.timestamp() * 1000), self._random(10))
+    def _new_ids(self, items: Sequence[Item], at: datetime) -> Iterator[str]:
+        """One for each item, and one for each entry."""
+        count = sum(1 + (len(i.queries) if isinstance(i, Call) else 1) for i in items)
+        return iter(uuid7s(int(at.timestamp() * 1000), self._random(10 * count)))
 
     def _connect(self) -> Connection:
         if self._connection is None:

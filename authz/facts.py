@@ -123,7 +123,7 @@ PARAMETERS: Final = {
 }
 """The parameters that facts are computed with, and their types; the bundle must have them."""
 
-Words = dict[str, str | tuple[str, ...]]
+Words = Mapping[str, str | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +134,42 @@ class Facts:
     remarks: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The facts of a query but for its document, and what they were computed from."""
+
+    query: Query
+    state: PatientState
+    at: datetime
+    vector: list[FactValue]
+    remarks: tuple[str, ...]
+    profession: str
+
+    def is_of(self, query: Query, state: PatientState, at: datetime) -> bool:
+        """Whether these are the facts of this query too: all that counts is the very same."""
+        own = self.query
+        return (
+            state is self.state
+            and at is self.at
+            and query.subject is own.subject
+            and query.context is own.context
+            and query.action == own.action
+            and query.patient == own.patient
+            and (query.caller, query.rpc) == (own.caller, own.rpc)
+            and query.voucher is own.voucher
+            and query.target is own.target
+            and query.change is own.change
+            and query.claims == own.claims
+        )
+
+
 class FactComputer:
-    """Computes facts under one bundle."""
+    """Computes facts under one bundle; belongs to one thread."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._values = {name: p.value for name, p in bundle.parameters.items()}
-        self._defaults: list[FactValue] = list(bundle.vocabulary.defaults())
+        self._base: list[FactValue] = list(bundle.vocabulary.defaults())
         self._codes: dict[str, tuple[int, Mapping[str, int] | None]] = {
             fact.name: (
                 place,
@@ -154,30 +183,54 @@ class FactComputer:
         )
         self._emergency = self._duration("emergency.max_duration")
         self._zone = ZoneInfo(str(self._values["minor.zone"]))
+        self._encode(_ASKS_NOTHING, self._base)
+        self._scene: _Scene | None = None
 
     def compute(self, query: Query, state: PatientState, at: datetime) -> Facts:
         """The facts of `query` in the state of its patient at the instant `at`."""
-        remarks: list[str] = []
-        words: Words = {"action.name": query.action}
-        words |= self._subject(query.subject, state, at, remarks)
-        words |= self._patient(query, state, at)
-        words |= self._document(query, str(words["subject.profession"]), remarks)
-        words |= self._target(query, state, at, remarks)
-        words |= self._context(query, at, remarks)
-        words |= _change(query, state)
-        words |= query.claims
-        vector = self._defaults.copy()
-        for name, value in words.items():
-            place, codes = self._codes[name]
-            vector[place] = value if codes is None else codes[value]  # type: ignore[index]  # a choice
+        scene = self._scene
+        if scene is None or not scene.is_of(query, state, at):
+            scene = self._scene = self._set(query, state, at)
+        if query.document is None:
+            return Facts(tuple(scene.vector), scene.remarks)
+        vector, remarks = scene.vector.copy(), list(scene.remarks)
+        self._encode(self._document(query, query.document, scene.profession, remarks), vector)
         return Facts(tuple(vector), tuple(remarks))
+
+    def _set(self, query: Query, state: PatientState, at: datetime) -> "_Scene":
+        """Everything but the document: of many documents in one call, it is the same."""
+        remarks: list[str] = []
+        subject = self._subject(query.subject, state, at, remarks)
+        vector = self._base.copy()
+        for words in (
+            {"action.name": query.action},
+            subject,
+            self._patient(query, state, at),
+            self._target(query, state, at, remarks),
+            self._context(query, at, remarks),
+            _change(query, state),
+            query.claims,
+        ):
+            self._encode(words, vector)
+        profession = str(subject["subject.profession"])
+        return _Scene(query, state, at, vector, tuple(remarks), profession)
+
+    def _encode(self, words: Words, vector: list[FactValue]) -> None:
+        codes = self._codes
+        for name, value in words.items():
+            place, numbers = codes[name]
+            vector[place] = value if numbers is None else numbers[value]  # type: ignore[index]  # a choice
 
     def _subject(
         self, subject: Subject, state: PatientState, at: datetime, remarks: list[str]
     ) -> Words:
         person = subject.id if subject.kind == "professional" else None
         authorisation: str = state.authorisation_of(person, subject.structure or None, at)
-        if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
+        if (
+            state.blocks
+            and not subject.structure
+            and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks)
+        ):
             # Who does not say for which structure they act may be of one that is blocked.
             authorisation = "unknown"
             remarks.append("subject.structure: missing, and a structure is blocked; give yours")
@@ -225,7 +278,7 @@ class FactComputer:
         return isinstance(required, tuple) and bool(required) and all(map(proofs.get, required))
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
-        age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
+        age = self._values["minor.majority_age"]
         change = query.change
         if isinstance(change, OpenDossier | ReopenDossier) and state.birth_date is None:
             state = replace(state, birth_date=change.birth_date)
@@ -233,17 +286,22 @@ class FactComputer:
         return {
             "resource.patient": query.patient,
             "resource.dossier": state.status,
-            "resource.minor": _flag(state.is_minor(today, age) if isinstance(age, int) else False),
+            "resource.minor": _flag(isinstance(age, int) and self._is_minor(state, at, age)),
             "resource.samu_access": _permitted(consents.samu),
             "resource.break_glass_access": _permitted(consents.break_glass),
             "resource.masked_in_emergency": _permitted(consents.masked_in_emergency),
             "resource.feeding": "accepted" if consents.feeding else "opposed",
         }
 
-    def _document(self, query: Query, profession: str, remarks: list[str]) -> Words:
-        document = query.document
-        if document is None:
-            return {}
+    def _is_minor(self, state: PatientState, at: datetime, age: int) -> bool | None:
+        # A request without birth date needs no date either.
+        if state.birth_date is None:
+            return None
+        return state.is_minor(at.astimezone(self._zone).date(), age)
+
+    def _document(
+        self, query: Query, document: Document, profession: str, remarks: list[str]
+    ) -> Words:
         # The profession as listed: the matrix has roles beside professions, such as `patient`.
         kind = query.subject.kind
         role = profession if kind == "professional" else kind
@@ -339,39 +397,42 @@ class FactComputer:
         return value
 
 
+_ASKS_NOTHING: Final[Words] = {
+    "context.asks_authorisation": "no",
+    "context.asks_treating_doctor": "no",
+    "context.asks_masked_in_emergency": "no",
+    "context.withdraws_treating_doctor": "no",
+    "context.names_representatives": "no",
+}
+
+
 def _change(query: Query, state: PatientState) -> Words:
     """What the change that is asked for would bring, as far as rules look at it."""
     change = query.change
-    authorises = doctor = masked = keeps = withdraws = represents = False
     samu, break_glass = state.consents.samu, state.consents.break_glass
-    words: Words = {}
+    words: dict[str, str] = {}
     match change:
         case OpenDossier() | ReopenDossier():
             samu, break_glass = change.samu, change.break_glass
-            masked = change.masked_in_emergency
-            authorises, doctor = change.authorise is not None, change.treating_doctor
-            represents = bool(change.representatives)
+            words["context.asks_masked_in_emergency"] = _flag(change.masked_in_emergency)
+            words["context.asks_authorisation"] = _flag(change.authorise is not None)
+            words["context.asks_treating_doctor"] = _flag(change.treating_doctor)
+            words["context.names_representatives"] = _flag(bool(change.representatives))
         case SetConsents():
             samu = samu if change.samu is None else change.samu
             break_glass = break_glass if change.break_glass is None else change.break_glass
-            masked = change.masked_in_emergency is True
+            words["context.asks_masked_in_emergency"] = _flag(change.masked_in_emergency is True)
         case GrantAuthorisation():
-            authorises, doctor = True, change.treating_doctor
+            words["context.asks_authorisation"] = "yes"
+            words["context.asks_treating_doctor"] = _flag(change.treating_doctor)
         case SetBlock():
-            withdraws = change.withdraw_treating_doctor
+            words["context.withdraws_treating_doctor"] = _flag(change.withdraw_treating_doctor)
         case CloseDossier():
             words["context.closure"] = CLOSURES.get(change.reason, "missing")
         case _:
             pass
-    keeps = samu or break_glass
-    return words | {
-        "context.asks_authorisation": _flag(authorises),
-        "context.asks_treating_doctor": _flag(doctor),
-        "context.asks_masked_in_emergency": _flag(masked),
-        "context.keeps_emergency_access": _flag(keeps),
-        "context.withdraws_treating_doctor": _flag(withdraws),
-        "context.names_representatives": _flag(represents),
-    }
+    words["context.keeps_emergency_access"] = _flag(samu or break_glass)
+    return words
 
 
 def _visibility(document: Document, remarks: list[str]) -> Words:

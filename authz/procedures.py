@@ -80,13 +80,13 @@ class Form:
     bundle: Bundle
     at: datetime
 
-    def check(self, query: Query) -> Query:
-        """The query, if its form is right.
+    def check(self, query: Query, like: Query | None = None) -> Query:
+        """The query, if its form is right; what it has in common with `like` is known to be.
 
         Raises:
             RequestError: it is malformed; it must not be decided.
         """
-        check(query, self.bundle.vocabulary, COMPUTED, self.at)
+        check(query, self.bundle.vocabulary, COMPUTED, self.at, like=like)
         return query
 
 
@@ -137,8 +137,9 @@ def _check(asked: Asked, form: Form) -> Prepared:
 
 
 def _decided(decisions: tuple[Decision, ...]) -> pb.CheckResponse:
-    (decision,) = decisions
-    return pb.CheckResponse(decision=wire.decision(decision))
+    answer = pb.CheckResponse()
+    wire.write(decisions[0], answer.decision)
+    return answer
 
 
 def _check_batch(asked: Asked, form: Form) -> Prepared:
@@ -150,7 +151,7 @@ def _check_batch(asked: Asked, form: Form) -> Prepared:
     violations: list[Violation] = []
     for place, request in enumerate(checks):
         try:
-            queries.append(form.check(_query(request, asked)))
+            queries.append(form.check(_query(request, asked), queries[-1] if queries else None))
         except RequestError as exc:
             violations += exc.below(f"checks[{place}]").violations
         if len(violations) >= MAX_VIOLATIONS:
@@ -161,7 +162,10 @@ def _check_batch(asked: Asked, form: Form) -> Prepared:
 
 
 def _all_decided(decisions: tuple[Decision, ...]) -> pb.CheckBatchResponse:
-    return pb.CheckBatchResponse(decisions=map(wire.decision, decisions))
+    answer = pb.CheckBatchResponse()
+    for decision in decisions:
+        wire.write(decision, answer.decisions.add())
+    return answer
 
 
 def _explain(asked: Asked, form: Form) -> Prepared:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
 
@@ -33,6 +34,9 @@ HIDDEN_FROM_PATIENT: Final = "INVISIBLE_PATIENT"
 HIDDEN_FROM_REPRESENTATIVES: Final = "INVISIBLE_REPRESENTANTS_LEGAUX"
 CONFIDENTIALITY: Final = ("N", "R", "V", MASKED, HIDDEN_FROM_PATIENT, HIDDEN_FROM_REPRESENTATIVES)
 """JDV_J08, 1.2.250.1.213.1.1.5.463."""
+
+_KNOWN: Final = 16_384
+"""How many identifiers are remembered as looked at: the same ones come again and again."""
 
 _UNPRINTABLE: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -141,20 +145,32 @@ class Query:
 
 
 def check(
-    query: Query, vocabulary: Vocabulary, computed: Mapping[str, object], at: datetime
+    query: Query,
+    vocabulary: Vocabulary,
+    computed: Mapping[str, object],
+    at: datetime,
+    *,
+    like: Query | None = None,
 ) -> None:
     """Checks the form of a query.
+
+    Args:
+        query: to be checked.
+        vocabulary: the words that it may use.
+        computed: the facts that nobody may claim.
+        at: now.
+        like: a query of the right form; what this one has in common with it is not checked again.
 
     Raises:
         RequestError: with the first violations, each naming the field, the value and the remedy.
     """
     found = chain(
         _action(query, vocabulary),
-        _subject(query.subject, vocabulary),
+        () if like and like.subject is query.subject else _subject(query.subject, vocabulary),
         _resource(query, vocabulary),
-        _context(query.context, vocabulary, at),
+        () if like and like.context is query.context else _context(query.context, vocabulary, at),
         _claims(query.claims, vocabulary, computed),
-        _identifier("request_id", query.request_id),
+        _identifiers(("request_id", query.request_id)),
     )
     # Bounded, so that a request that is wrong in a million places costs no more than a wrong one.
     violations = list(islice(found, MAX_VIOLATIONS))
@@ -192,10 +208,13 @@ def _subject(subject: Subject, vocabulary: Vocabulary) -> Iterator[Violation]:
     yield from _choice("subject.kind", subject.kind, vocabulary)
     yield from _choice("subject.authentication", subject.authentication, vocabulary)
     yield from _choice("subject.capacity", subject.capacity, vocabulary)
-    yield from _identifier("subject.id", subject.id, required=True)
-    yield from _identifier("subject.structure", subject.structure)
-    yield from _identifier("subject.profession", subject.profession)
-    yield from _identifier("subject.structure_kind", subject.structure_kind)
+    yield from _required(("subject.id", subject.id))
+    yield from _identifiers(
+        ("subject.id", subject.id),
+        ("subject.structure", subject.structure),
+        ("subject.profession", subject.profession),
+        ("subject.structure_kind", subject.structure_kind),
+    )
     yield from _text("subject.name", subject.name)
     yield from _text("subject.structure_name", subject.structure_name)
     if subject.kind == "patient" and subject.id:
@@ -209,8 +228,10 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
         yield from _document(query.document, vocabulary)
     target = query.target
     if target is not None:
-        yield from _identifier("resource.target.id", target.id, required=True)
-        yield from _identifier("resource.target.profession", target.profession)
+        yield from _required(("resource.target.id", target.id))
+        yield from _identifiers(
+            ("resource.target.id", target.id), ("resource.target.profession", target.profession)
+        )
         mistaken = {"professional": query.subject.structure, "structure": query.subject.id}
         if mistaken.get(target.kind) == target.id and query.subject.id != query.subject.structure:
             wrong = f"`{target.kind}`, but the identifier is of the other kind"
@@ -222,10 +243,13 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
 
 
 def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]:
-    yield from _identifier("resource.document.id", document.id, required=True)
-    yield from _identifier("resource.document.type", document.type, required=True)
-    yield from _identifier("resource.document.author_structure", document.author_structure)
-    yield from _identifier("resource.document.system", document.system)
+    named = ("resource.document.id", document.id), ("resource.document.type", document.type)
+    yield from _required(*named)
+    yield from _identifiers(
+        *named,
+        ("resource.document.author_structure", document.author_structure),
+        ("resource.document.system", document.system),
+    )
     yield from _choice("resource.status", document.status, vocabulary, "resource.document.status")
     if not document.status:
         cure = f"one of {_listed(vocabulary, 'resource.status')}"
@@ -234,7 +258,9 @@ def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]
         found = f"{len(document.authors)} authors"
         yield "resource.document.authors", found, f"at most {MAX_AUTHORS}"
     for place, author in enumerate(document.authors):
-        yield from _identifier(f"resource.document.authors[{place}]", author, required=True)
+        if not author.strip() or not _is_sound(author):
+            one = f"resource.document.authors[{place}]", author
+            yield from chain(_required(one), _identifiers(one))
     if len(document.visibility) > MAX_CODES:
         found = f"{len(document.visibility)} codes"
         yield "resource.document.visibility", found, f"at most {MAX_CODES}"
@@ -247,7 +273,7 @@ def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]
 def _context(context: Context, vocabulary: Vocabulary, at: datetime) -> Iterator[Violation]:
     yield from _choice("context.mode", context.mode, vocabulary)
     yield from _choice("context.closure", context.closure, vocabulary)
-    yield from _identifier("context.reason.code", context.reason_code)
+    yield from _identifiers(("context.reason.code", context.reason_code))
     yield from _text("context.reason.text", context.reason_text)
     declared = context.declared_at
     if declared is not None and declared > at + CLOCK_SKEW:
@@ -270,7 +296,7 @@ def _claims(
             cure = known or suggest(name, free) or "declare it in vocabulary.yaml"
             yield f"claims[{_shown(name)}]", f"unknown fact: `{_shown(name)}`", cure
         elif fact.kind is Kind.IDENTIFIER:
-            yield from _identifier(f"claims[{name}]", value)
+            yield from _identifiers((f"claims[{name}]", value))
         elif fact.kind is not Kind.CHOICE or value not in fact.values:
             cure = suggest(value, fact.values) or "give one of its values"
             yield f"claims[{name}]", f"unknown value: `{_shown(value)}`", cure
@@ -290,16 +316,32 @@ def _listed(vocabulary: Vocabulary, name: str) -> str:
     return ", ".join(f"`{v}`" for v in vocabulary.fact(name).values if v != UNKNOWN_ACTION)
 
 
-def _identifier(path: str, value: str, *, required: bool = False) -> Iterator[Violation]:
-    if required and not value.strip():
-        yield path, "missing", "give the identifier"
-    if len(value) > MAX_ID:
-        yield path, f"{len(value)} characters", f"at most {MAX_ID}"
-    elif not value.isprintable() or value != value.strip():
-        yield path, f"blank or unprintable characters: `{_hinted(value)}`", "give it as issued"
+def _required(*given: tuple[str, str]) -> Iterator[Violation]:
+    for path, value in given:
+        if not value.strip():
+            yield path, "missing", "give the identifier"
+
+
+def _identifiers(*given: tuple[str, str]) -> Iterator[Violation]:
+    for path, value in given:
+        if _is_sound(value):
+            continue
+        if len(value) > MAX_ID:
+            yield path, f"{len(value)} characters", f"at most {MAX_ID}"
+        else:
+            wrong = f"blank or unprintable characters: `{_hinted(value)}`"
+            yield path, wrong, "give it as issued"
+
+
+@lru_cache(_KNOWN)
+def _is_sound(value: str) -> bool:
+    """Whether what is given as an identifier may be one; nothing may be given, too."""
+    return len(value) <= MAX_ID and value.isprintable() and value == value.strip()
 
 
 def _text(path: str, value: str) -> Iterator[Violation]:
+    if not value:
+        return
     if len(value) > MAX_TEXT:
         yield path, f"{len(value)} characters", f"at most {MAX_TEXT}"
     elif _UNPRINTABLE.search(value.replace("\n", " ").replace("\t", " ")):
@@ -308,11 +350,19 @@ def _text(path: str, value: str) -> Iterator[Violation]:
 
 def _ins(path: str, value: str) -> Iterator[Violation]:
     """The failed rule is named, the number only hinted at: it may be a real one with a slip."""
+    if fault := _ins_fault(value):
+        wrong = f"not an INS: `{_hinted(value)}`: {fault}"
+        yield path, wrong, "read it again from the card; it is never corrected"
+
+
+@lru_cache(_KNOWN)
+def _ins_fault(value: str) -> str:
+    """The rule that a patient's number breaks, "" for none."""
     try:
         ins.verify(value)
     except InsError as exc:
-        wrong = f"not an INS: `{_hinted(value)}`: {exc}"
-        yield path, wrong, "read it again from the card; it is never corrected"
+        return str(exc)
+    return ""
 
 
 def _hinted(value: str) -> str:

@@ -17,11 +17,11 @@ def draft(decision: Decision, call: str) -> Entry:
         "subject": _subject(query),
         "action": query.action,
         "patient": query.patient,
-        "facts": list(decision.vector),  # type: ignore[arg-type]  # a set of identifiers is a tuple
+        "facts": decision.vector,
         "effect": verdict.effect.value,
         "reason_code": verdict.reason,
-        "rules": list(verdict.rules),
-        "obligations": list(verdict.obligations),
+        "rules": verdict.rules,
+        "obligations": verdict.obligations,
         "bundle": decision.bundle.digest,
         "revision": decision.revision,
     }
@@ -69,7 +69,7 @@ def _add_document(entry: Entry, decision: Decision) -> None:
     if known is not None:
         label["class"], label["space"] = known.class_code, known.space
     entry["document"] = label
-    origin: Origin = {"authors": list(document.authors)}
+    origin: Origin = {"authors": document.authors}
     if document.author_structure:
         origin["author_structure"] = document.author_structure
     if document.system:

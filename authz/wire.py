@@ -6,6 +6,7 @@ of `authz.query`.
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,7 +15,7 @@ from authz.bundle import Standing
 from authz.decision import Decision
 from authz.errors import RequestError
 from authz.explain import Explanation, RuleFinding
-from authz.model import Effect
+from authz.model import Effect, Verdict, Wording
 from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
 from authz.registry import changes
 from authz.registry.feed import Feed
@@ -27,6 +28,9 @@ MAX_CONTENT: Final = 1_000
 
 MAX_LISTED: Final = 20
 """Representatives named in one change."""
+
+_KNOWN: Final = 4_096
+"""How many subjects, contexts and verdicts are kept as they were read or written."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
@@ -48,11 +52,23 @@ def query(
         patient=resource.patient,
         document=_document(resource.document) if resource.HasField("document") else None,
         target=_target(resource.target) if resource.HasField("target") else None,
-        context=_context(request.context),
+        context=_known_context(request.context.SerializeToString()),
         claims=dict(request.context.claims),
         voucher=voucher,
         trace_id=trace_id,
     )
+
+
+@lru_cache(_KNOWN)
+def _known_subject(data: bytes) -> Subject:
+    """Who asks; the same people ask again and again."""
+    return subject(pb.Subject.FromString(data))
+
+
+@lru_cache(_KNOWN)
+def _known_context(data: bytes) -> Context:
+    """The circumstances; most are the same."""
+    return _context(pb.Context.FromString(data))
 
 
 def simple(
@@ -123,19 +139,33 @@ def subject(message: pb.Subject) -> Subject:
 
 def decision(decided: Decision) -> pb.Decision:
     """The answer to one request."""
-    verdict, told = decided.verdict, decided.told
+    message = pb.Decision()
+    write(decided, message)
+    return message
+
+
+def write(decided: Decision, message: pb.Decision) -> None:
+    """Writes the answer to one request into an empty message, such as the field of another."""
+    message.CopyFrom(_written(decided.verdict, decided.told, decided.bundle.digest))
+    message.id = decided.id
+    message.revision = decided.revision
+    message.at.seconds = (decided.at - _EPOCH) // _SECOND
+    message.at.nanos = decided.at.microsecond * 1000
+    if decided.remarks:
+        message.remarks.extend(decided.remarks)
+
+
+@lru_cache(_KNOWN)
+def _written(verdict: Verdict, told: Wording, digest: str) -> pb.Decision:
+    """What is the same in all answers with one verdict."""
     return pb.Decision(
-        id=decided.id,
         effect=EFFECTS[verdict.effect],
         reason_code=verdict.reason,
         told_fr=told.fr,
         told_en=told.en,
         rules=verdict.rules,
         obligations=verdict.obligations,
-        remarks=decided.remarks,
-        bundle=decided.bundle.digest,
-        revision=decided.revision,
-        at=instant(decided.at),
+        bundle=digest,
     )
 
 
@@ -254,7 +284,7 @@ def _finding(finding: RuleFinding, language: str) -> pb.RuleFinding:
 
 
 def _vouched(message: pb.Subject, proof: Proof) -> tuple[Subject, Voucher | None]:
-    stated = subject(message)
+    stated = _known_subject(message.SerializeToString())
     return vouch(stated, proof) if proof else (stated, None)
 
 

@@ -120,6 +120,7 @@ def grant(*, treating_doctor: bool = False) -> GrantAuthorisation:
     return GrantAuthorisation(grantee=COLLEAGUE, kind=PERSON, treating_doctor=treating_doctor)
 
 
+SERVICE = {"subject__kind": "service", "subject__authentication": "service_channel"}
 CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
     # Who asks.
     ("action.name", "document.read", {}, {}),
@@ -130,6 +131,8 @@ CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
     ("subject.kind", "representative", {"subject__kind": "representative"}, {}),
     ("subject.kind", "auditor", {"subject__kind": "auditor"}, {}),
     ("subject.kind", "compliance_officer", {"subject__kind": "compliance_officer"}, {}),
+    ("subject.kind", "service", SERVICE, {}),
+    ("subject.authentication", "service_channel", SERVICE, {}),
     ("subject.id", DOCTOR, {}, {}),
     ("subject.structure", CLINIC, {}, {}),
     ("subject.structure", "", {"subject__structure": ""}, {}),
@@ -763,3 +766,32 @@ def test_any_request(data):
     assert found["action.name"] == asked.action
     assert all(re.search(r": (`|missing).*; give ", remark) for remark in remarks)
     assert our_bundle().decide(our_bundle().vocabulary.encode(found)).error == ""
+
+
+def test_documents_of_one_call_share_all_but_themselves():
+    """What is computed once for many documents is what each of them would get alone."""
+    computer, at = FactComputer(our_bundle()), NOW
+    queries = [
+        query(document__id=f"d{n}", document__type=kind, document__visibility=seen)
+        for n, (kind, seen) in enumerate(
+            [(k, v) for k in ("11488-4", "11502-2") for v in (("N",), (), ("MASQUE_PS",))]
+        )
+    ]
+    subject, context = queries[0].subject, queries[0].context
+    shared = [replace(one, subject=subject, context=context) for one in queries]
+    others = [
+        replace(shared[0], action="document.mask"),
+        replace(shared[0], subject=replace(subject, profession="60")),
+        replace(shared[0], context=replace(context, mode="bris_de_glace")),
+        replace(shared[0], caller="audit"),
+        replace(shared[0], document=None),
+    ]
+
+    asked = [one for pair in zip(shared, [*others, shared[1]], strict=True) for one in pair]
+
+    found = [computer.compute(one, STATE, at) for one in asked]
+
+    expected = [FactComputer(our_bundle()).compute(one, STATE, at) for one in asked]
+    assert found == expected
+    blocked = replace(STATE, consents=NO_CONSENT)
+    assert computer.compute(shared[0], blocked, at) != computer.compute(shared[0], STATE, at)
