@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "deciding": deciding.run,
     "growth": growth.run,
     "serving": serving.run,
+    "tls": serving.over_tls,
     "transports": transports.run,
     "profiling": profiling.run,
     "activating": activating.run,
@@ -33,8 +35,8 @@ PACKAGES: Final = (
 )
 
 
-def main() -> None:
-    """Runs the benches and shows what came out."""
+def main() -> int:
+    """Runs the benches and shows what came out; 1 if one of them failed."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Measures dmp side by side with its peers."
     )
@@ -53,7 +55,14 @@ def main() -> None:
         print(f"{time.monotonic() - began:5.0f} s  {what}", file=sys.stderr, flush=True)
 
     scale = QUICK if given.quick else FULL
-    sections = [section for name in names for section in BENCHES[name](scale, tell)]
+    sections, failed = [], False
+    for name in names:
+        try:
+            sections += BENCHES[name](scale, tell)
+        except Exception as exc:  # noqa: BLE001 - what the others measured is not lost by it
+            failed = True
+            why = "".join(traceback.format_exception_only(exc))
+            tell(f"FAILED, NOT MEASURED: {name}: {why}")
     print(machine())
     show(sections, sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
     if given.svg is not None:
@@ -63,6 +72,7 @@ def main() -> None:
     if given.json is not None:
         report = {"machine": machine(), "sections": plain(sections)}
         given.json.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2))
+    return int(failed)
 
 
 def machine() -> str:
@@ -76,4 +86,4 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

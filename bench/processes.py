@@ -82,14 +82,22 @@ def running(*arguments: str, policies: Path | None = None) -> Iterator[Running]:
         ) as process,
     ):
         try:
-            line = process.stdout.readline() if process.stdout else ""
-            found = _SERVING.match(line)
-            if found is None:
-                said.seek(0)
-                raise RuntimeError(f"`{' '.join(arguments)}` does not serve: {said.read()[-500:]}")
-            yield Running(process.pid, found[1])
+            yield Running(process.pid, _address(process))
+        except Exception as exc:
+            said.seek(0)
+            exc.add_note(f"`{arguments[0]}` said: {said.read()[-1000:]}")
+            raise
         finally:
             process.terminate()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """Where a process serves, as soon as it says so."""
+    line = process.stdout.readline() if process.stdout else ""
+    found = _SERVING.match(line)
+    if found is None:
+        raise RuntimeError(f"a process does not serve: `{line.strip()}`")
+    return found[1]
 
 
 def sqlite(folder: Path) -> str:

@@ -10,6 +10,7 @@ import pytest
 from authz.bundle import read_folder
 from authz.model import Effect
 from authz.policies import default_folder
+from bench import __main__ as program
 from bench import activating, deciding, growth, profiling, samples, serving, synthetic, transports
 from bench.client import frames, messages
 from bench.contest import compete
@@ -37,15 +38,16 @@ def peers_of(policies):
 
 
 @pytest.mark.parametrize(
-    "bench",
+    "run",
     [
-        *(deciding, growth, serving, activating, profiling),
-        pytest.param(transports, marks=pytest.mark.slow),
+        *(deciding.run, growth.run, serving.run, activating.run, profiling.run),
+        *(pytest.param(run, marks=pytest.mark.slow) for run in (serving.over_tls, transports.run)),
     ],
+    ids=lambda run: f"{run.__module__}.{run.__name__}",
 )
-def test_each_bench_runs(bench):
+def test_each_bench_runs(run):
     """Each bench runs to its end and reports figures that are no less than nothing."""
-    sections = bench.run(SMOKE, str)
+    sections = run(SMOKE, str)
 
     figures = [figure for section in sections for figure in section.figures]
     assert figures
@@ -124,3 +126,25 @@ def test_unknown_name():
 
     assert done.returncode == 2
     assert "unknown bench: `decidding`" in done.stderr
+
+
+def test_what_fails_is_told(monkeypatch, capsys, tmp_path):
+    """A bench that fails is told and costs the others nothing; the run ends with 1."""
+
+    def failing(_scale, _tell):
+        raise RuntimeError("no such server")
+
+    def working(_scale, _tell):
+        return [Section(title="One", note="", figures=(Figure(what="dmp", value=1, unit="us"),))]
+
+    monkeypatch.setattr(program, "BENCHES", {"failing": failing, "working": working})
+    monkeypatch.setattr(sys, "argv", ["bench", "--json", str(tmp_path / "figures.json")])
+
+    code = program.main()
+
+    said = capsys.readouterr()
+    assert 1 == code
+    assert "FAILED, NOT MEASURED: failing: RuntimeError: no such server" in said.err
+    assert "One" in said.out
+    (section,) = json.loads((tmp_path / "figures.json").read_bytes())["sections"]
+    assert "dmp" == section["figures"][0]["what"]
