@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as pb
 from clients.cli import show
-from clients.cli.point import ADDRESS, TIMEOUT_S, Error, Point
+from clients.cli.point import ADDRESS, TIMEOUT_S, Error, Point, security
 from clients.cli.show import Language
 
 DENIED: Final = 1
@@ -69,6 +70,11 @@ def _how(name: str, text: str) -> Any:  # noqa: ANN401 - typer says so
     return typer.Option(name, help=text, rich_help_panel="In which circumstances")
 
 
+def _by_tls(name: str, envvar: str, text: str) -> Any:  # noqa: ANN401 - typer says so
+    panel = "By mutual TLS, to any machine"
+    return typer.Option(name, help=text, envvar=envvar, metavar="PATH", rich_help_panel=panel)
+
+
 def check(
     *,
     kind: Annotated[
@@ -125,8 +131,17 @@ def check(
     secret: Annotated[bool, _how("--secret", "A minor's care kept from the parents.")] = False,
     closure: Annotated[str, _how("--closure", "patient_request, death.")] = "",
     address: Annotated[
-        str, typer.Option("--address", envvar="DMP_AUTHZ", help="HOST:PORT here, or unix:/PATH.")
+        str, typer.Option("--address", envvar="DMP_AUTHZ", help="HOST:PORT, or unix:/PATH.")
     ] = ADDRESS,
+    tls_key: Annotated[
+        Path | None, _by_tls("--tls-key", "DMP_TLS_KEY", "Private key of the service that asks.")
+    ] = None,
+    tls_chain: Annotated[
+        Path | None, _by_tls("--tls-chain", "DMP_TLS_CHAIN", "Its certificate with authorities.")
+    ] = None,
+    roots: Annotated[
+        Path | None, _by_tls("--roots", "DMP_ROOTS", "Who vouches for `authz`: a file or a folder.")
+    ] = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, show_default=True)
     ] = TIMEOUT_S,
@@ -189,7 +204,8 @@ def check(
     )
     spoken = language or show.spoken(os.environ)
     try:
-        with Point(address, timeout_s=timeout_s) as point:
+        by = security(tls_key, tls_chain, roots)
+        with Point(address, timeout_s=timeout_s, security=by) as point:
             answer = point.explain(request, spoken)
     except Error as exc:
         _fail(exc, as_json=as_json)

@@ -3,6 +3,7 @@
 Commands show messages as they come, so they use the line itself rather than the client over it.
 """
 
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -36,19 +37,35 @@ class UnreachableError(Error):
     exit_code = 3
 
 
+def security(key: Path | None, chain: Path | None, roots: Path | None) -> sdk.Security:
+    """By mutual TLS if all the files are given, plainly if none is.
+
+    Raises:
+        Error: some are missing.
+    """
+    if key is None and chain is None and roots is None:
+        return sdk.PLAIN
+    if key is None or chain is None or roots is None:
+        raise Error("TLS needs --tls-key, --tls-chain and --roots: give the three, or none")
+    return sdk.Tls(key=key, chain=chain, roots=roots)
+
+
 class Point:
     """A decision point, while connected: `with Point(address) as point: point.check(...)`.
 
     Raises, by every method:
-        Error: the address is not of this machine, or the request is malformed.
+        Error: the address or a file can't be used, or the request is malformed.
         UnreachableError: there is no answer.
     """
 
-    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str, *, timeout_s: float = TIMEOUT_S, security: sdk.Security = sdk.PLAIN
+    ) -> None:
         self._address = address
         self._timeout_s = timeout_s
+        self._by_tls = isinstance(security, sdk.Tls)
         try:
-            self._line = Line(address, sdk.PLAIN)
+            self._line = Line(address, security)
         except sdk.SettingsError as exc:
             raise Error(str(exc)) from exc
 
@@ -98,6 +115,11 @@ class Point:
             case sdk.DeadlineError(reason=""):
                 what = f"no answer from `{self._address}` within {self._timeout_s:g} s"
                 return UnreachableError(f"{what}: is it the decision point?")
+            case sdk.UnavailableError(reason="") if self._by_tls:
+                cure = (
+                    "is it there, and does it know our authority? its log and `dmp pki show` help"
+                )
+                return UnreachableError(f"no connection by TLS to `{self._address}`: {cure}")
             case sdk.UnavailableError(reason=""):
                 cure = "start one with `dmp serve authz`, or name another with --address"
                 return UnreachableError(f"no service at `{self._address}`: {cure}")

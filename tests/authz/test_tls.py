@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 import grpc
 import pytest
 import structlog
+from typer.testing import CliRunner
 
 from authz import server, watch
 from authz.__main__ import main
@@ -16,6 +18,7 @@ from authz.bearer import METADATA
 from authz.query import Subject
 from authz.token import issue
 from authz.v1 import authz_pb2 as pb
+from clients.cli.app import app
 from clients.pki import files
 from tests.authz.tls import World
 from tests.service import (
@@ -95,6 +98,11 @@ def callers(service: Secured) -> list[str]:
     return [entry["caller"] for entry in service.running.entries()[1:]]
 
 
+async def drained(stream: AsyncIterator[pb.WatchResponse]) -> int:
+    """Reads a stream to its end; how many messages came."""
+    return len([message async for message in stream])
+
+
 # Services
 
 
@@ -154,6 +162,20 @@ async def test_a_revoked_service_is_refused_on_its_open_connection(tmp_path, wor
         assert 1 == service.refused("callers", "REVOKED")
 
 
+async def test_a_revoked_watcher_is_told_nothing_more(tmp_path, world, monkeypatch):
+    """A stream that is open ends when its caller is revoked, though nobody asks anything."""
+    monkeypatch.setattr(watch, "WATCH_S", 0.02)
+    async with secured(tmp_path, world) as service:
+        stream = aiter(service.door("dossier").registry.Watch(pb.WatchRequest()))
+        first = await anext(stream)
+
+        world.revoke("dossier")
+        error = await failure(drained(stream))
+
+        assert pb.EFFECT_ALLOW == first.decision.effect
+        assert "CERTIFICATE_REVOKED" == reason(error)
+
+
 async def test_handshakes_that_fail_trouble_nobody(tmp_path, world):
     """Who has no certificate, one that has ended, or no TLS at all, gets no answer; others do."""
     world.issue("late", begin=timedelta(days=-9), lifetime=timedelta(days=3))
@@ -207,6 +229,39 @@ async def test_health_tells_of_trust(tmp_path, world, monkeypatch):
             path.write_bytes(before) if before else path.unlink()
             await until(sound)
             assert 1 == service.running.metric("dmp_trust_sound")
+
+
+async def test_dmp_check_speaks_tls(tmp_path, world):
+    """The command asks as the service whose files it is given, and says what is wrong with others."""
+    world.issue("late", begin=timedelta(days=-9), lifetime=timedelta(days=3))
+    authorities = str(world.folder.path / "authorities")
+    names = ["check", "--id", doctor().id, "--profession", "10", "--patient", ANASTA]
+    names += ["--document-type", "11488-4", "--lang", "en"]
+    async with secured(tmp_path, world) as service:
+        await service.door().change(opening())
+
+        async def said(*arguments: str):
+            asked = [*names, "--address", service.address, *arguments]
+            result = await asyncio.to_thread(CliRunner().invoke, app, asked)
+            return result.exit_code, " ".join((result.stdout + result.stderr).split())
+
+        def by(name, place="services"):
+            key, chain = map(str, world.files(name, place))
+            return "--tls-key", key, "--tls-chain", chain, "--roots", authorities
+
+        code, text = await said(*by("dossier"))
+        assert 0 == code
+        assert text.startswith("ALLOW AUTHORISED")
+        assert "CALLER_REFUSED" in (await said(*by("intruder")))[1]
+        assert ["dossier", "dossier", "intruder"] == callers(service)
+        for arguments, code, words in (
+            (by(world.card(), "persons"), 3, "certificate is not trusted: WRONG_KIND"),
+            (by("late"), 3, "no connection by TLS"),
+            (by("dossier")[:4], 2, "TLS needs --tls-key, --tls-chain and --roots"),
+            (by("nobody"), 2, "can't be read"),
+        ):
+            found, text = await said(*arguments)
+            assert (code, True) == (found, words in text), text
 
 
 # End users
