@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 FOLDER = "DMP_FAULTS"
@@ -32,8 +32,8 @@ class Figures:
     """By what was restarted, the seconds until it served again."""
     other: dict[str, float] = field(default_factory=dict)
     """What else was measured; the largest of all runs is shown."""
+    began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
-    _began: float = field(default_factory=time.monotonic)
 
     def restarted(self, what: str, seconds: float) -> None:
         """Adds a time to serve again."""
@@ -45,16 +45,17 @@ class Figures:
             folder = Path(os.environ[FOLDER])
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "progress").open("a") as file:
-                minutes = (time.monotonic() - self._began) / 60
+                minutes = (time.monotonic() - self.began) / 60
                 file.write(f"{minutes:6.1f} min {self.name}: {what}\n")
 
     def save(self) -> None:
         """Writes the figures of a test that has passed."""
-        self.seconds = time.monotonic() - self._began
+        self.seconds = time.monotonic() - self.began
         self.tell(f"done, {self.faults.total()} faults, {self.answers} answers")
         if FOLDER in os.environ:
             path = Path(os.environ[FOLDER], f"{self.name}-{uuid.uuid4().hex[:8]}.json")
-            path.write_text(json.dumps(asdict(self), indent=1))
+            shown = {one.name: getattr(self, one.name) for one in fields(self)}
+            path.write_text(json.dumps(shown, indent=1), encoding="utf-8")
 
 
 def add_up(found: Iterable[dict]) -> str:

@@ -76,15 +76,6 @@ def own() -> Iterator[Server]:
         yield made
 
 
-@pytest.fixture
-def an_hour_ahead() -> dict[str, str]:
-    """The environment of a process whose clock is an hour ahead."""
-    found = sorted(Path("/usr/lib").rglob("libfaketimeMT.so.1"))
-    if not found:
-        pytest.skip("the clocks stay together: libfaketime is not installed")
-    return {"LD_PRELOAD": str(found[0]), "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1"}
-
-
 @asynccontextmanager
 async def pair(
     own: Server, folder: Path, *, environment: dict[str, str] | None = None
@@ -284,10 +275,10 @@ async def test_thousands_of_races(own, tmp_path, part):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-async def test_thousands_of_races_an_hour_apart(own, tmp_path, an_hour_ahead):
+async def test_thousands_of_races_an_hour_apart(own, tmp_path, faketime):
     """It is seen as well when the clocks of the two are an hour apart."""
     figures = Figures("never stale, an hour apart")
-    async with pair(own, tmp_path, environment=an_hour_ahead) as both:
+    async with pair(own, tmp_path, environment={**faketime, "FAKETIME": "+1h"}) as both:
         await run_races(both, figures, patients=10, races=200, seed=5)
 
     figures.save()
