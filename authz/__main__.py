@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--policies", type=Path, default=None, help="default: the policies shipped")
     parser.add_argument("--origin", default="authz-1", help="the unique name of this process's log")
     parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
+    parser.add_argument(
+        "--reflection", action="store_true", help="describe the procedures, for developers' tools"
+    )
     given = parser.parse_args(arguments)
     configure()
     try:
@@ -69,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             origin=given.origin,
             tls=tls,
             token_keys=given.token_keys,
+            reflection=given.reflection,
         )
         asyncio.run(_serve(settings, given.metrics))
     except BundleError as exc:

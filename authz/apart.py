@@ -24,7 +24,14 @@ from audit.errors import Error as AuditError
 from authz.batch import Activation
 from authz.bundle import Bundle, Summary, restore
 from authz.decider import Decider, Item, Outcome, Report
-from authz.errors import DatabaseError, Error, RequestError, UnavailableError, UnrecordableError
+from authz.errors import (
+    DatabaseError,
+    Error,
+    RequestError,
+    UnavailableError,
+    UnreachableError,
+    UnrecordableError,
+)
 from authz.procedures import Answered, Asked
 from authz.product import DMP
 from authz.servicelog import configure
@@ -37,6 +44,7 @@ _REFUSALS: Final[dict[str, type[Error]]] = {
     "DatabaseError": DatabaseError,
     "UnrecordableError": UnrecordableError,
     "UnavailableError": UnavailableError,
+    "UnreachableError": UnreachableError,
 }
 
 _log = structlog.get_logger("authz.apart")

@@ -23,9 +23,11 @@ from authz.decision import CHANGE_IMPOSSIBLE, Decision
 from authz.errors import (
     BundleError,
     ChangeError,
+    Error,
     RegistryError,
     RequestError,
     UnavailableError,
+    UnreachableError,
     UnrecordableError,
 )
 from authz.facts import FactComputer, Facts
@@ -159,8 +161,7 @@ class Batcher:
             self._use(self.bundle)
             if is_conflict(exc) and attempts > 1:
                 return self.run(items, attempts=attempts - 1)
-            kind = UnavailableError if _is_of_the_store(exc) else UnrecordableError
-            raise kind(f"not recorded: {cause_of(exc)}") from exc
+            raise _kind(exc)(f"not recorded: {cause_of(exc)}") from exc
         self.bundle, self.revision = self._bundle, self._revision
         return answers
 
@@ -181,7 +182,8 @@ class Batcher:
                 self._log.touch(conn)
         except Exception as exc:
             self._abandon()
-            raise UnavailableError(f"still not writable: {cause_of(exc)}") from exc
+            kind = _kind(exc) if _is_of_the_store(exc) else UnavailableError
+            raise kind(f"still not writable: {cause_of(exc)}") from exc
 
     def close(self) -> None:
         """Gives the connection back."""
@@ -348,6 +350,13 @@ class Batcher:
 
 def _may_change(item: Item) -> bool:
     return isinstance(item, Activation) or any(query.change for query in item.queries)
+
+
+def _kind(error: Exception) -> type[Error]:
+    """What it means for those who asked that a batch ended so."""
+    if not _is_of_the_store(error):
+        return UnrecordableError
+    return UnreachableError if isinstance(error, DBAPIError) else UnavailableError
 
 
 def _is_of_the_store(error: Exception) -> bool:

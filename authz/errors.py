@@ -59,6 +59,10 @@ class UnavailableError(Error):
     """The decision could not be put on durable record, so there is none."""
 
 
+class UnreachableError(UnavailableError):
+    """The same, because the database can't be reached or used."""
+
+
 class UnrecordableError(Error):
     """The record can be written, but not this request: a mistake of ours, so there is no decision."""
 

@@ -49,14 +49,14 @@ class Loop:
     """
 
     def __init__(
-        self, deciding: Deciding, *, bundle: Summary, on_health: Callable[[bool, str], None]
+        self, deciding: Deciding, *, bundle: Summary, on_health: Callable[[Exception | None], None]
     ) -> None:
         """Prepares the loop; `run` starts it.
 
         Args:
             deciding: decides and records, one batch at a time.
             bundle: what decides at first.
-            on_health: told each time when writing begins to fail (with the cause) or works again.
+            on_health: told each time when writing begins to fail (with the error) or works again (None).
         """
         self._deciding = deciding
         self._on_health = on_health
@@ -166,7 +166,7 @@ class Loop:
             try:
                 self._adopt(await self._deciding.run([activation]))
             except Exception as exc:  # noqa: BLE001 - whatever it is, who asked is told
-                self._health(healthy=False, cause=str(exc))
+                self._health(exc)
                 if not future.done():
                     future.set_exception(UnavailableError(str(exc)))
             else:
@@ -186,14 +186,14 @@ class Loop:
             _log.exception("not_recordable")
             _refuse(batch, UnrecordableError, str(exc))
         except Exception as exc:  # noqa: BLE001 - whatever it is, callers are told and the loop goes on
-            self._health(healthy=False, cause=str(exc))
+            self._health(exc)
             _refuse(batch, UnavailableError, str(exc))
         else:
             self._adopt(report)
             self._answer(batch, report)
 
     def _adopt(self, report: Report) -> None:
-        self._health(healthy=True)
+        self._health(None)
         self.bundle, self.revision = report.bundle, report.revision
 
     def _answer(self, batch: list[Waiting], report: Report) -> None:
@@ -214,12 +214,13 @@ class Loop:
             await self._deciding.probe()
         except UnavailableError:
             return
-        self._health(healthy=True)
+        self._health(None)
 
-    def _health(self, *, healthy: bool, cause: str = "") -> None:
+    def _health(self, trouble: Exception | None) -> None:
+        healthy = trouble is None
         if healthy is not self._healthy:
             self._healthy = healthy
-            self._on_health(healthy, cause)
+            self._on_health(trouble)
 
 
 def _settle(future: "asyncio.Future[Answered]", outcome: Outcome) -> None:

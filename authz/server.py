@@ -11,6 +11,7 @@ from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from authz.door import Door
 
@@ -54,6 +55,7 @@ SERVICES: Final = (
     "authz.v1.PolicyService",
 )
 LOG_HEALTH: Final = "dmp.log"
+DATABASE_HEALTH: Final = "dmp.database"
 BUNDLE_HEALTH: Final = "dmp.bundle"
 TRUST_HEALTH: Final = "dmp.trust"
 
@@ -98,8 +100,11 @@ def build_server(
     door: Door,
     servicer: health.aio.HealthServicer,
     credentials: grpc.ServerCredentials | None = None,
+    reflect: bool = False,
 ) -> tuple[grpc.aio.Server, str]:
     """A server for one listener, not started yet, and the address it got.
+
+    With `reflect` it tells its procedures and messages to anyone who can reach it.
 
     Raises:
         ValueError: the address is not local, and there are no credentials.
@@ -109,6 +114,8 @@ def build_server(
     server = grpc.aio.server(options=TLS_OPTIONS if credentials else OPTIONS)
     server.add_generic_rpc_handlers(door.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    if reflect:
+        reflection.enable_server_reflection([*SERVICES[1:], reflection.SERVICE_NAME], server)
     try:
         _leave_alone(address)
         if credentials is None:

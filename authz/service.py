@@ -23,11 +23,13 @@ from authz.callers import Callers, Tls, always
 from authz.clock import utc_now
 from authz.decider import Decider, Inside
 from authz.door import Door
+from authz.errors import UnreachableError
 from authz.loop import Loop
 from authz.metrics import Metrics
 from authz.product import DMP
 from authz.server import (
     BUNDLE_HEALTH,
+    DATABASE_HEALTH,
     LOG_HEALTH,
     NOT_SERVING,
     SERVICES,
@@ -50,7 +52,8 @@ class Settings:
 
     `origin` is the unique name of its log. With `one_process` it decides in a thread of the process
     that serves, which is slower, and what hands a clock in needs it. `tls` is for the listeners without
-    a service, `token_keys` the folder of `authz.token.load`.
+    a service, `token_keys` the folder of `authz.token.load`. With `reflection` the
+    listeners describe their procedures, which only tools of developers need.
     """
 
     listeners: tuple[Listener, ...]
@@ -60,6 +63,7 @@ class Settings:
     one_process: bool = False
     tls: Tls | None = None
     token_keys: Path | None = None
+    reflection: bool = False
 
 
 class Service:
@@ -168,7 +172,7 @@ class Service:
             self._start(callers.watch())
         await self._listen(opened, watching, callers, bearers)
         opened.callback(watching.end)  # before the doors, which wait for their calls
-        await self._tell((*SERVICES, LOG_HEALTH), well=True)
+        await self._tell((*SERVICES, LOG_HEALTH, DATABASE_HEALTH), well=True)
         self._serving = True
         _log.info(
             "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
@@ -207,6 +211,7 @@ class Service:
                 door=door,
                 servicer=self._health,
                 credentials=secured.credentials() if secured else None,
+                reflect=self._settings.reflection,
             )
             servers.append(server)
             await server.start()
@@ -222,10 +227,13 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _on_log(self, healthy: bool, cause: str) -> None:  # noqa: FBT001 - a callback of the loop
-        (_log.info if healthy else _log.error)("log_writable", writable=healthy, cause=cause)
-        self.metrics.log_writable(writable=healthy)
-        self._start(self._tell((*SERVICES, LOG_HEALTH), well=healthy))
+    def _on_log(self, trouble: Exception | None) -> None:
+        well = trouble is None
+        (_log.info if well else _log.error)("log_writable", writable=well, cause=str(trouble or ""))
+        self.metrics.log_writable(writable=well)
+        self._start(self._tell((*SERVICES, LOG_HEALTH), well=well))
+        reachable = not isinstance(trouble, UnreachableError)
+        self._start(self._tell((DATABASE_HEALTH,), well=reachable))
 
     def _on_standing(self, standing: Standing) -> None:
         self.metrics.standing(standing)

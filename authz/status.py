@@ -44,27 +44,36 @@ def as_status(error: Exception) -> grpc.Status:  # noqa: PLR0911 - one an error
             where = f"change.{error.field}"
             return _invalid(RequestError([(where, str(error), "")]))
         case UntrustedError():
-            text = f"the caller's certificate is not trusted: {error}"
-            return _status(code_pb2.UNAUTHENTICATED, f"CERTIFICATE_{error.reason}", text)
+            en = f"the caller's certificate is not trusted: {error}"
+            fr = f"le certificat de l'appelant n'est pas accepté ({error.reason})"
+            return _status(code_pb2.UNAUTHENTICATED, f"CERTIFICATE_{error.reason}", en, fr)
         case TokenError():
-            text = f"the token in `{METADATA}` is not accepted: {error}"
-            return _status(code_pb2.UNAUTHENTICATED, f"TOKEN_{error.reason}", text)
+            en = f"the token in `{METADATA}` is not accepted: {error}"
+            fr = f"le jeton dans `{METADATA}` n'est pas accepté ({error.reason})"
+            return _status(code_pb2.UNAUTHENTICATED, f"TOKEN_{error.reason}", en, fr)
         case UnavailableError():
-            text = (
+            en = (
                 "no decision: it can't be put on record now; nothing was permitted, try again later"
             )
-            return _status(code_pb2.UNAVAILABLE, "NOT_RECORDED", text)
+            fr = (
+                "pas de décision : elle ne peut pas être consignée ; rien n'a été permis, "
+                "réessayez plus tard"
+            )
+            return _status(code_pb2.UNAVAILABLE, "NOT_RECORDED", en, fr)
         case LateError():
-            text = "no decision in time; nothing was permitted, try again with a longer deadline"
-            return _status(code_pb2.DEADLINE_EXCEEDED, "TOO_LATE", text)
+            en = "no decision in time; nothing was permitted, try again with a longer deadline"
+            fr = "pas de décision à temps ; rien n'a été permis, réessayez avec un délai plus long"
+            return _status(code_pb2.DEADLINE_EXCEEDED, "TOO_LATE", en, fr)
         case AheadError():
-            return _status(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", _short(str(error)))
+            fr = "la révision demandée n'existe pas encore ici ; relisez depuis le début"
+            return _status(code_pb2.OUT_OF_RANGE, "REVISION_AHEAD", _short(str(error)), fr)
         case OverloadedError():
-            text = "no decision: too many requests are waiting; nothing was permitted, try again"
+            en = "no decision: too many requests are waiting; nothing was permitted, try again"
+            fr = "pas de décision : trop de demandes attendent ; rien n'a été permis, réessayez"
             retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_S))
-            return _status(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", text, retry)
+            return _status(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", en, fr, retry)
         case _:
-            return _status(code_pb2.INTERNAL, "INTERNAL", "internal error")
+            return _status(code_pb2.INTERNAL, "INTERNAL", "internal error", "erreur interne")
 
 
 def _invalid(error: RequestError) -> grpc.Status:
@@ -76,7 +85,9 @@ def _invalid(error: RequestError) -> grpc.Status:
         if bad.ByteSize() > _MAX_DETAILS and len(bad.field_violations) > 1:
             bad.field_violations.pop()
             break
-    return _status(code_pb2.INVALID_ARGUMENT, "INVALID_REQUEST", _short(str(error)), bad)
+    fields = ", ".join(dict.fromkeys(v.field for v in bad.field_violations))
+    fr = _short(f"demande mal formée, rien n'a été décidé ; à corriger : {fields}")
+    return _status(code_pb2.INVALID_ARGUMENT, "INVALID_REQUEST", _short(str(error)), fr, bad)
 
 
 def _short(text: str) -> str:
@@ -86,13 +97,18 @@ def _short(text: str) -> str:
     return data[:_MAX_TEXT].decode(errors="ignore") + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _status(code: int, reason: str, text: str, *details: Message) -> grpc.Status:
+def _status(code: int, reason: str, en: str, fr: str, *details: Message) -> grpc.Status:
+    """A status with its reason, and its sentence in English and French, English being the main one."""
     packed = []
-    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details):
+    told = [
+        error_details_pb2.LocalizedMessage(locale=locale, message=text)
+        for locale, text in (("fr", fr), ("en", en))
+    ]
+    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN), *details, *told):
         box = any_pb2.Any()
         box.Pack(detail)
         packed.append(box)
     status: grpc.Status = rpc_status.to_status(
-        status_pb2.Status(code=code, message=text, details=packed)
+        status_pb2.Status(code=code, message=en, details=packed)
     )
     return status

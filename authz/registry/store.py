@@ -60,18 +60,21 @@ class Head:
 class Store:
     """The registry's one reader and writer in a process.
 
-    * The cache holds committed states only, at most `patients_cached`, the least used leave first.
+    * The cache holds committed states only, of bounded size; the least used leave first.
     * A state from the cache is as new as the last `catch_up`.
     * Not safe under threads: it belongs to the loop that batches.
     """
 
-    def __init__(self, *, patients_cached: int = 50_000) -> None:
+    def __init__(self, *, capacity: int = 250_000) -> None:
         """Starts with an empty cache.
 
         Args:
-            patients_cached: how many states are kept in memory, about 1 KiB each.
+            capacity: how much is kept in memory, in units of about 240 bytes. A patient takes two, and one
+                more for each authorisation, treating doctor, block and representative; so what is
+                kept is bounded in bytes, however long the lists are.
         """
-        self._limit = patients_cached
+        self._limit = capacity
+        self._held = 0
         self._cache: OrderedDict[str, PatientState] = OrderedDict()
         self._revision = 0  # what the cache reflects
         self._next = 0  # the revision as this batch has moved it
@@ -174,11 +177,14 @@ class Store:
     def forget(self, patients: Iterable[str]) -> None:
         """Drops patients from memory; they are loaded when next asked for."""
         for patient in patients:
-            self._cache.pop(patient, None)
+            state = self._cache.pop(patient, None)
+            if state is not None:
+                self._held -= _size(state)
 
     def forget_all(self) -> None:
         """Drops all patients from memory."""
         self._cache.clear()
+        self._held = 0
 
     def activate(
         self,
@@ -240,10 +246,17 @@ class Store:
         return revision
 
     def _keep(self, state: PatientState) -> None:
+        self.forget([state.patient])
         self._cache[state.patient] = state
-        self._cache.move_to_end(state.patient)
-        while len(self._cache) > self._limit:
-            self._cache.popitem(last=False)
+        self._held += _size(state)
+        while self._held > self._limit:
+            _, oldest = self._cache.popitem(last=False)
+            self._held -= _size(oldest)
+
+
+def _size(state: PatientState) -> int:
+    lists = (state.authorisations, state.treating_doctors, state.blocks, state.representatives)
+    return 2 + sum(map(len, lists))
 
 
 def _announce(conn: Connection, revision: int, **line: object) -> None:

@@ -68,7 +68,9 @@ class World:
         self.decider = Decider()
         self.health: list[tuple[bool, str]] = []
         self.loop = Loop(
-            self.decider, bundle=BUNDLE, on_health=lambda *said: self.health.append(said)
+            self.decider,
+            bundle=BUNDLE,
+            on_health=lambda error: self.health.append((error is None, str(error or ""))),
         )
         self.running = asyncio.create_task(self.loop.run())
 

@@ -12,8 +12,10 @@ import grpc
 import pysqlite3.dbapi2 as sqlite
 import pytest
 import structlog
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from authz.__main__ import main
+from authz.errors import UnavailableError, UnreachableError
 from authz.server import Listener
 from authz.service import Service, Settings
 from authz.v1 import authz_pb2 as pb
@@ -360,3 +362,51 @@ async def test_the_default_policies_serve_a_process(tmp_path):
 
     assert decision.effect == pb.EFFECT_ALLOW
     assert [entry["patient"] for entry in entries(url(tmp_path))] == ["", ANASTA, ANASTA]
+
+
+# What it tells of itself
+
+
+async def described(address: str) -> set[str]:
+    """The services that reflection names, or the code of the error."""
+    async with door(address) as one:
+        stub = reflection_pb2_grpc.ServerReflectionStub(one.channel)
+        asked = reflection_pb2.ServerReflectionRequest(list_services="")
+        try:
+            async for answer in stub.ServerReflectionInfo(iter([asked]), timeout=10):
+                return {service.name for service in answer.list_services_response.service}
+        except grpc.aio.AioRpcError as exc:
+            return {exc.code().name}
+    return set()
+
+
+async def test_reflection_is_for_those_who_ask_for_it(tmp_path, policies):
+    """Without the flag nothing is described; with it, the services and their messages are."""
+    with process(tmp_path, policies=policies) as started:
+        silent = await described(started.address)
+    with process(tmp_path, "--reflection", policies=policies) as started:
+        told = await described(started.address)
+
+    assert silent == {"UNIMPLEMENTED"}
+    assert told >= {f"authz.v1.{name}Service" for name in ("Authz", "Registry", "Policy")}
+
+
+async def test_health_tells_the_database_apart(tmp_path, policies):
+    """A database that can't be used is told by its own name, beside the log that can't be written."""
+    async with running(tmp_path, policies=policies) as service:
+        names = ("dmp.log", "dmp.database", "dmp.bundle", "dmp.trust")
+        before = [await service.door.healthy(name) for name in names]
+
+        service.service._on_log(UnreachableError("gone"))
+        await asyncio.sleep(0.05)
+        unreachable = [await service.door.healthy(name) for name in names]
+        service.service._on_log(UnavailableError("fenced"))
+        await asyncio.sleep(0.05)
+        fenced = [await service.door.healthy(name) for name in names]
+        service.service._on_log(None)
+        await asyncio.sleep(0.05)
+        after = [await service.door.healthy(name) for name in names]
+
+    assert before == after == [True] * 4
+    assert unreachable == [False, False, True, True]
+    assert fenced == [False, True, True, True]

@@ -7,6 +7,7 @@ from google.rpc import error_details_pb2, status_pb2
 from authz.errors import (
     ChangeError,
     DatabaseError,
+    LateError,
     OverloadedError,
     RequestError,
     TokenError,
@@ -43,6 +44,7 @@ CASES = [
     (UntrustedError("REVOKED", "d"), "UNAUTHENTICATED", "CERTIFICATE_REVOKED"),
     (TokenError("EXPIRED", "d"), "UNAUTHENTICATED", "TOKEN_EXPIRED"),
     (UnavailableError("secret path"), "UNAVAILABLE", "NOT_RECORDED"),
+    (LateError("secret"), "DEADLINE_EXCEEDED", "TOO_LATE"),
     (OverloadedError("20000"), "RESOURCE_EXHAUSTED", "OVERLOADED"),
     (UnrecordableError("secret"), "INTERNAL", "INTERNAL"),
     (DatabaseError("secret path"), "INTERNAL", "INTERNAL"),
@@ -58,6 +60,23 @@ def test_each_error_has_one_code_and_one_reason(error, code, reason):
     assert found.name == code
     info = error_details_pb2.ErrorInfo(reason=reason, domain="authz.dmp")
     assert details["ErrorInfo"] == info
+
+
+@pytest.mark.parametrize("error", [case[0] for case in CASES])
+def test_each_error_is_told_in_french_and_english(error):
+    """The sentence stands in both languages; the English one is that of the status."""
+    status = as_status(error)
+    packed = status_pb2.Status.FromString(dict(status.trailing_metadata)["grpc-status-details-bin"])
+
+    told = {}
+    for box in packed.details:
+        message = error_details_pb2.LocalizedMessage()
+        if box.Unpack(message):
+            told[message.locale] = message.message
+
+    assert set(told) == {"fr", "en"}
+    assert told["en"] == status.details
+    assert told["fr"] != told["en"]
 
 
 @pytest.mark.parametrize("error", [case[0] for case in CASES[4:]])

@@ -1,7 +1,7 @@
 """The log can't be written: nobody is answered, everybody is told, and it heals by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,13 +66,11 @@ def full(service: Running) -> Iterator[None]:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count={pages}")
 
-    with reconnecting(service):
-        event.listen(service.engine, "connect", fill)
+    between_batches(service, lambda: event.listen(service.engine, "connect", fill))
     try:
         yield
     finally:
-        with reconnecting(service):
-            event.remove(service.engine, "connect", fill)
+        between_batches(service, lambda: event.remove(service.engine, "connect", fill))
 
 
 @contextmanager
@@ -106,11 +104,14 @@ def in_doubt(service: Running) -> Iterator[None]:
         service.engine.dialect.do_commit = commit
 
 
-@contextmanager
-def reconnecting(service: Running) -> Iterator[None]:
-    """What is done here counts for the connection that is opened next."""
-    yield
-    service.service.loop._deciding._thread.submit(service.batcher._abandon).result()
+def between_batches(service: Running, work: Callable[[], object]) -> None:
+    """What is done here is done while nothing is decided, and counts for the connection opened next."""
+
+    def change() -> None:
+        work()
+        service.batcher._abandon()
+
+    service.service.loop._deciding._thread.submit(change).result()
     service.engine.dispose()
 
 
