@@ -13,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from bench import activating, deciding, growth, picture, profiling, serving, transports
+from bench import activating, deciding, growth, picture, populating, profiling, serving, transports
 from bench.report import Section, Tell, plain, show
 from bench.scale import FULL, QUICK, Scale
 
@@ -25,6 +25,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "transports": transports.run,
     "profiling": profiling.run,
     "activating": activating.run,
+    "populating": populating.run,
 }
 WIDTH: Final = 120
 """Of the table where no terminal tells its own."""

@@ -9,8 +9,9 @@ class Scale:
 
     A round is one contender's turn, `round_s` seconds long; rounds are interleaved, and so are the `runs`
     under load, of `calls` each. `gap_s` are the seconds between two activations, so that one is over when
-    the next begins. `profile_s` are those in which the pieces of work are looked at. `cerbos` tells whether
-    its server may be fetched.
+    the next begins. `population` is how many patients a large registry has, `entries` how long a long log is.
+    `profile_s` are the seconds in which the pieces of work are looked at. `cerbos` tells whether its server
+    may be fetched.
     """
 
     requests: int = 1_000
@@ -23,6 +24,8 @@ class Scale:
     calls: int = 4_000
     runs: int = 5
     patients: int = 200
+    population: int = 1_000_000
+    entries: int = 1_000_000
     activations: int = 10
     gap_s: float = 3.0
     profile_s: float = 10.0
@@ -41,6 +44,8 @@ QUICK = Scale(
     calls=1_500,
     runs=2,
     patients=50,
+    population=50_000,
+    entries=50_000,
     activations=3,
     profile_s=3.0,
 )
@@ -55,6 +60,8 @@ SMOKE = Scale(
     calls=20,
     runs=1,
     patients=3,
+    population=60,
+    entries=300,
     activations=1,
     gap_s=2.0,
     profile_s=0.2,

@@ -11,7 +11,17 @@ from authz.bundle import read_folder
 from authz.model import Effect
 from authz.policies import default_folder
 from bench import __main__ as program
-from bench import activating, deciding, growth, profiling, samples, serving, synthetic, transports
+from bench import (
+    activating,
+    deciding,
+    growth,
+    populating,
+    profiling,
+    samples,
+    serving,
+    synthetic,
+    transports,
+)
 from bench.client import frames, messages
 from bench.contest import compete
 from bench.peers.cedar import Cedar
@@ -41,7 +51,10 @@ def peers_of(policies):
     "run",
     [
         *(deciding.run, growth.run, serving.run, activating.run, profiling.run),
-        *(pytest.param(run, marks=pytest.mark.slow) for run in (serving.over_tls, transports.run)),
+        *(
+            pytest.param(run, marks=pytest.mark.slow)
+            for run in (serving.over_tls, transports.run, populating.run)
+        ),
     ],
     ids=lambda run: f"{run.__module__}.{run.__name__}",
 )

@@ -232,7 +232,7 @@ class Histories(RuleBasedStateMachine):
     @initialize(new=st.booleans())
     def begin(self, new):
         empty(self.engines[0])
-        self.stores = [Store(patients_cached=1), Store()]
+        self.stores = [Store(capacity=6), Store()]
         self.models = {PATIENT: Model(), CHILD: Model()}
         self.revision = 0
         self.now = NOW

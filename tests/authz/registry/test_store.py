@@ -222,7 +222,7 @@ def test_older_database_empties_the_cache(engine):
 
 def test_rolled_back_save_leaves_nothing(engine):
     """After a rollback neither tables nor memory know of the change, and saving works again."""
-    store = Store(patients_cached=1)
+    store = Store(capacity=2)
     put(store, engine, opened())
     changed = opened(SetConsents(samu=False))
 
@@ -298,7 +298,7 @@ def test_conflict_with_another_writer_is_an_error(engine):
 
 def test_cache_is_bounded(engine):
     """Memory holds no more patients than allowed, and keeps those used last."""
-    store = Store(patients_cached=3)
+    store = Store(capacity=6)
     patients = [f"{number:022d}" for number in range(5)]
     put(store, engine, *(opened(patient=patient) for patient in patients))
 
@@ -308,13 +308,45 @@ def test_cache_is_bounded(engine):
     assert [patients[4], patients[2], patients[0]] == list(store._cache)
 
 
+def test_long_lists_take_more_of_the_cache(engine):
+    """A patient with many authorisations takes the place of several others, and leaves it again."""
+    store = Store(capacity=10)
+    long = opened(
+        *(GrantAuthorisation(grantee=f"{n:012d}", kind=PERSON) for n in range(5)),
+        patient=f"{0:022d}",
+    )
+    others = [opened(patient=f"{number:022d}") for number in range(1, 5)]
+    put(store, engine, long, *others)
+
+    before = list(store._cache)
+    for state in (long, others[0], others[1]):
+        read(store, engine, state.patient)
+    store.forget([long.patient])
+    for state in others:
+        read(store, engine, state.patient)
+
+    assert [state.patient for state in others] == before
+    assert [state.patient for state in others] == list(store._cache)
+    assert store._held == 8
+
+
+def test_state_larger_than_the_cache_is_answered(engine):
+    """A patient whose lists alone are more than memory may hold is read each time."""
+    state = opened(*(GrantAuthorisation(grantee=f"{n:012d}", kind=PERSON) for n in range(9)))
+    store = Store(capacity=4)
+    put(store, engine, state)
+
+    assert read(store, engine) == state
+    assert (list(store._cache), store._held) == ([], 0)
+
+
 def test_batch_larger_than_the_cache_is_answered(engine):
     """A batch with more patients than memory holds gets all its answers."""
     states = {f"{number:022d}": opened(patient=f"{number:022d}") for number in range(10)}
     put(Store(), engine, *states.values())
 
     with engine.begin() as conn:
-        found = Store(patients_cached=2).get_many(conn, states)
+        found = Store(capacity=4).get_many(conn, states)
 
     assert states == found
 
