@@ -104,6 +104,24 @@ def structure(value: str) -> Number:
     return _read(value, _STRUCTURES[value[0]], "idNat_Struct")
 
 
+def as_issued(value: str) -> str:
+    """The number that a value would be if its letters were capitals, as registers issue them.
+
+    The value itself when it is a number already, or none either way. What an employer gave, after the
+    slash, may have small letters.
+    """
+    place, slash, internal = value.partition("/")
+    capitals = place.upper() + slash + internal
+    if capitals == value:
+        return value
+    for reading in (person, structure):
+        try:
+            return reading(capitals).value
+        except IdentityError:
+            continue
+    return value
+
+
 def _read(value: str, register: Register, what: str) -> Number:
     number = value[1:]
     if not re.fullmatch(_SHAPES[register], number):

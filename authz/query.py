@@ -16,8 +16,8 @@ from typing import Final
 
 import orjson
 
-from authz import ins
-from authz.errors import InsError, RequestError
+from authz import idnat, ins
+from authz.errors import IdentityError, InsError, RequestError
 from authz.mistake import suggest
 from authz.model import UNKNOWN_ACTION, Kind, Vocabulary
 from authz.registry.changes import Change
@@ -219,6 +219,22 @@ def _subject(subject: Subject, vocabulary: Vocabulary) -> Iterator[Violation]:
     yield from _text("subject.structure_name", subject.structure_name)
     if subject.kind == "patient" and subject.id:
         yield from _ins("subject.id", subject.id)
+    yield from _numbers(("subject.id", subject.id), ("subject.structure", subject.structure))
+    if subject.structure and _structure_of(subject) not in ("", subject.structure):
+        wrong = f"`{subject.kind}`, but `subject.id` is the number of another structure, or in one"
+        yield "subject.structure", wrong, "give the structure of the card or certificate"
+
+
+def _structure_of(subject: Subject) -> str:
+    """The structure that the identifier of the subject itself names, "" for none."""
+    if subject.kind == "structure":
+        return subject.id
+    if subject.kind == "employee":
+        try:
+            return idnat.person(subject.id).employer
+        except IdentityError:
+            return ""
+    return ""
 
 
 def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
@@ -232,6 +248,7 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
         yield from _identifiers(
             ("resource.target.id", target.id), ("resource.target.profession", target.profession)
         )
+        yield from _numbers(("resource.target.id", target.id))
         mistaken = {"professional": query.subject.structure, "structure": query.subject.id}
         if mistaken.get(target.kind) == target.id and query.subject.id != query.subject.structure:
             wrong = f"`{target.kind}`, but the identifier is of the other kind"
@@ -250,6 +267,7 @@ def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]
         ("resource.document.author_structure", document.author_structure),
         ("resource.document.system", document.system),
     )
+    yield from _numbers(("resource.document.author_structure", document.author_structure))
     yield from _choice("resource.status", document.status, vocabulary, "resource.document.status")
     if not document.status:
         cure = f"one of {_listed(vocabulary, 'resource.status')}"
@@ -261,6 +279,8 @@ def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]
         if not author.strip() or not _is_sound(author):
             one = f"resource.document.authors[{place}]", author
             yield from chain(_required(one), _identifiers(one))
+        if idnat.as_issued(author) != author:
+            yield from _numbers((f"resource.document.authors[{place}]", author))
     if len(document.visibility) > MAX_CODES:
         found = f"{len(document.visibility)} codes"
         yield "resource.document.visibility", found, f"at most {MAX_CODES}"
@@ -337,6 +357,13 @@ def _identifiers(*given: tuple[str, str]) -> Iterator[Violation]:
 def _is_sound(value: str) -> bool:
     """Whether what is given as an identifier may be one; nothing may be given, too."""
     return len(value) <= MAX_ID and value.isprintable() and value == value.strip()
+
+
+def _numbers(*named: tuple[str, str]) -> Iterator[Violation]:
+    """A number is compared as it is written, so one in small letters would be nobody's."""
+    for path, value in named:
+        if idnat.as_issued(value) != value:
+            yield path, f"small letters: `{_hinted(value)}`", "write it in capitals, as issued"
 
 
 def _text(path: str, value: str) -> Iterator[Violation]:

@@ -697,12 +697,13 @@ STATES = st.builds(
 def queries(draw: st.DrawFn) -> Query:
     """Any well-formed request."""
     kind = draw(one_of("subject.kind").filter(bool))
+    identity = PATIENT if kind == "patient" else draw(IDS)
     subject = st.builds(
         Subject,
         kind=st.just(kind),
-        id=st.just(PATIENT) if kind == "patient" else IDS,
+        id=st.just(identity),
         profession=st.sampled_from(["", "10", "60", "93", "patient"]),
-        structure=MAYBE,
+        structure=st.sampled_from(["", identity]) if kind == "structure" else MAYBE,
         structure_kind=st.sampled_from(["", "SAMU_SMUR", "ETABLISSEMENT"]),
         authentication=one_of("subject.authentication"),
         capacity=one_of("subject.capacity"),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from authz import idnat
 from authz.errors import IdentityError
-from authz.idnat import Number
+from authz.idnat import Number, as_issued
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,23 @@ def test_an_employer_is_a_structure(value):
         return
 
     assert not read.employer or idnat.structure(read.employer).test == read.test
+
+
+@pytest.mark.parametrize(
+    ("value", "issued"),
+    [
+        ("00b1038575", "00B1038575"),
+        ("10b0193488", "10B0193488"),
+        ("30b0037750/CPET0001", "30B0037750/CPET0001"),
+        ("30b0037750/cpet0001", "30B0037750/cpet0001"),
+        ("30B0037750/cpet0001", "30B0037750/cpet0001"),
+        ("00B1038575", "00B1038575"),
+        ("899700218896", "899700218896"),
+        ("doc-1", "doc-1"),
+        ("aud-0001", "aud-0001"),
+        ("", ""),
+    ],
+)
+def test_as_issued(value, issued):
+    """Numbers have capital letters; what is none, and what an employer gave, stays as it is."""
+    assert issued == as_issued(value)

@@ -25,11 +25,15 @@ from authz.query import (
     Target,
     check,
 )
-from tests.authz.samples import DOCUMENT, NOW, PARENT, PATIENT, READ, TARGET, query
+from tests.authz.samples import CLINIC, DOCTOR, DOCUMENT, NOW, PARENT, PATIENT, READ, TARGET, query
 from tests.authz.worlds import fact_document, our_bundle, vocabulary_of
 
 NIR = "1850578006084"
 NUMBERS = (PATIENT, PARENT, NIR + ins.nir_key(NIR), "185052A006084" + ins.nir_key("185052A006084"))
+WRITTEN = "resource.document"
+AIMED = {"action": "block.set", "target": TARGET}
+STRUCTURE = {"subject__kind": "structure", "subject__structure": CLINIC}
+EMPLOYEE = {"subject__kind": "employee", "subject__structure": CLINIC}
 BIDI, SURROGATE, ZERO_WIDTH = "\u202e", "\ud800", "\u200b"
 
 
@@ -52,9 +56,13 @@ def test_sound():
     with_target = query(action="block.set", target=TARGET)
     from_patient = query(subject=Subject(kind="patient", id=PATIENT, authentication="patient_code"))
 
-    found = [violations(asked) for asked in (READ, with_target, from_patient)]
+    from_structure = query(**STRUCTURE, subject__id=CLINIC)
+    from_employee = query(**EMPLOYEE, subject__id=f"3{CLINIC[1:]}/cpe-1")
 
-    assert found == [[], [], []]
+    asked = (READ, with_target, from_patient, from_structure, from_employee)
+    found = [violations(one) for one in asked]
+
+    assert found == [[]] * len(asked)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,13 @@ def test_sound():
         ({"patient": PATIENT[:-1] + "9"}, "resource.patient", "`111…59`: key: `59`", "never corrected"),
         ({"patient": "9" * 22}, "resource.patient", "`999…99`: range:", "never corrected"),
         ({"patient": PATIENT[:-1] + "٣"}, "resource.patient", "`111…5٣`: characters:", "never corrected"),
+        ({"subject__id": "00b1038575"}, "subject.id", "letters: `00b1038575`", "in capitals"),
+        ({"subject__structure": "10b0252419"}, "subject.structure", "small letters", "in capitals"),
+        ({"document__author_structure": "10b0252419"}, f"{WRITTEN}.author_structure", "small", "in cap"),
+        ({"document__authors": (DOCTOR, "00b1038575")}, f"{WRITTEN}.authors[1]", "small", "in capitals"),
+        (AIMED | {"target__id": "10b0252419"}, "resource.target.id", "small letters", "in capitals"),
+        (STRUCTURE | {"subject__id": "10B0193488"}, "subject.structure", "`structure`, but", "card or"),
+        (EMPLOYEE | {"subject__id": "30B0193488/CPE1"}, "subject.structure", "`employee`, but", "card or"),
         ({"subject__kind": ""}, "subject.kind", "missing", "`professional`"),
         ({"subject__kind": "profesional"}, "subject.kind", "`profesional`", "did you mean `professional`?"),
         ({"subject__kind": "unknown"}, "subject.kind", "`unknown`", "known: `auditor`"),
