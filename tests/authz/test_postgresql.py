@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
 
 from authz import batch as batches
+from authz.batch import Call, Repeated
 from authz.errors import DatabaseError, UnavailableError
 from authz.registry.database import connect
 from authz.registry.postgresql import Confirmed
@@ -96,6 +98,24 @@ def test_commit_that_may_not_be_replicated_is_not_answered(own, world, end, caus
     (decision,) = world.decide(reading())
     assert decision.state.status is DossierStatus.OPEN
     assert [entry["patient_seq"] for entry in world.entries()[1:]] == [1, 2]
+
+
+def test_change_in_doubt_is_told_once_it_is_replicated(own, world):
+    """A change whose COMMIT was cancelled is found by its id, and told no sooner than the standby has it."""
+    call = Call((replace(opening(), request_id="one"),), lambda decisions: decisions[0].id.encode())
+    with own.settings(**NO_STANDBY), ThreadPoolExecutor(1) as thread:
+        for _ in range(2):  # the change, and asking again
+            answer = thread.submit(world.batcher.run, [call])
+            ((pid,),) = soon(lambda: own.sql(WAITING))
+            own.sql("SELECT pg_cancel_backend(%s)", pid)
+            with pytest.raises(UnavailableError, match="commit in doubt"):
+                answer.result()
+
+    (told,) = world.batcher.run([call])
+
+    start, change = world.entries()
+    assert (start["kind"], change["kind"]) == ("start", "change")
+    assert told == Repeated(change["id"].encode())
 
 
 def test_commit_that_waits_for_ever_is_not_answered(own, world, monkeypatch):
