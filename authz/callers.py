@@ -64,6 +64,18 @@ class _Verdict:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What a handshake shows and believes: our key and chain, and the authorities of callers."""
+
+    pair: tuple[bytes, bytes]
+    roots: bytes
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """The same for gRPC, which wants a new one each time."""
+        return grpc.ssl_server_certificate_configuration([self.pair], self.roots)
+
+
 def always(service: str) -> Caller:
     """Whoever can reach a local listener is the service that it belongs to."""
     return lambda _context: service
@@ -109,8 +121,21 @@ class Callers(Watcher):
 
     def credentials(self) -> grpc.ServerCredentials:
         """Asks for a certificate, and shows ours as it is when a connection is opened."""
+        shown = self._shown
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            # INVARIANT: None while nothing changed. A configuration replaces what handshakes under way
+            # still use, and gRPC crashes when that is done at each connection (grpc/grpc#36693).
+            nonlocal shown
+            if self._shown is shown:
+                return None
+            shown = self._shown
+            return shown.configuration()
+
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration, lambda: self._configuration, require_client_authentication=True
+            shown.configuration(),
+            changed,  # type: ignore[arg-type]  # None is documented, the stubs don't know it
+            require_client_authentication=True,
         )
 
     async def look(self) -> None:
@@ -146,7 +171,7 @@ class Callers(Watcher):
         """
         trust = self._trust.content
         roots = b"".join(map(_pem, (*trust.roots, *trust.services, *trust.persons)))
-        self._configuration = grpc.ssl_server_certificate_configuration([self._pair.content], roots)
+        self._shown = _Shown(pair=self._pair.content, roots=roots)
 
     def _read_trust(self, before: Trust | None) -> Trust:
         trust = load(self._tls.trust, test=self._tls.test)

@@ -7,6 +7,7 @@ import ssl
 from datetime import timedelta
 from unittest.mock import patch
 
+import grpc
 import pytest
 from cryptography import x509
 
@@ -161,6 +162,28 @@ async def test_our_certificate_is_renewed_without_a_restart(world):
         assert leaf(world.files("authz")[1]) == after != before
         assert "dossier" == await echo.ask()
         assert echo.callers.sound
+
+
+async def test_what_is_shown_is_handed_over_once(world, monkeypatch):
+    """Key and certificate are handed to gRPC again only when they changed: else it crashes under load."""
+    fetchers = []
+    kept = grpc.dynamic_ssl_server_credentials
+
+    def keep(first, fetcher, **given):
+        fetchers.append(fetcher)
+        return kept(first, fetcher, **given)
+
+    monkeypatch.setattr(grpc, "dynamic_ssl_server_credentials", keep)
+    async with echoing(world) as echo:
+        (fetch,) = fetchers
+        unchanged = [fetch(), fetch()]
+        world.issue("authz", renew=True)
+        await echo.callers.look()
+
+        changed = [fetch(), fetch()]
+
+    assert [None, None] == unchanged
+    assert [grpc.ServerCertificateConfiguration, type(None)] == [*map(type, changed)]
 
 
 async def test_between_the_two_steps_of_a_renewal(world):
