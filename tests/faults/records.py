@@ -15,6 +15,8 @@ from tests.faults.callers import Answer, Told
 STATES = {"AUTHORISED", "NOT_AUTHORISED", "BLOCKED"}
 """The reasons by which a check tells how the stranger stands with a patient who has a dossier."""
 
+BRIEF = ("id", "kind", "action", "effect", "patient", "reason_code", "bundle", "revision")
+
 
 class Record:
     """Log and registry of one database, read on from where they were last read to."""
@@ -23,6 +25,7 @@ class Record:
         self.checked = 0
         """How many answers were found on record."""
         self._url = url
+        self._entries: dict[str, Entry] = {}
         self._ends: dict[str, int] = {}
         self._changes: dict[str, int] = {}
         self._newest = 0
@@ -37,9 +40,9 @@ class Record:
         * Every check was answered as its revision demands, under the policies of its revision.
         """
         answers, told.answers = told.answers, []
-        found = self._read()
+        self._read()
         for answer in answers:
-            entry = found.get(answer.id)
+            entry = self._entries.get(answer.id)
             assert entry is not None, f"an answer is not on record: {answer}"
             assert entry["patient"] == answer.patient, answer
             assert entry["reason_code"] == answer.reason, answer
@@ -52,8 +55,11 @@ class Record:
                 assert answer.reason == due, f"{due} was due at its revision: {answer}"
         self.checked += len(answers)
 
-    def _read(self) -> dict[str, Entry]:
-        """The entries since last time, by id; compares them with the registry."""
+    def _read(self) -> None:
+        """Reads on, and compares the log with the registry.
+
+        What was read is kept: an answer may still have been on its way, or be given a second time.
+        """
         found: dict[str, Entry] = {}
         engine = reader(self._url)
         with snapshot(engine) as conn:
@@ -63,7 +69,7 @@ class Record:
                 indexes = [entry["index"] for entry in entries]
                 assert indexes == list(range(start, start + len(entries))), "the log has a hole"
                 self._ends[origin] = start + len(entries)
-                found.update((entry["id"], entry) for entry in entries)
+                found.update((entry["id"], _brief(entry)) for entry in entries)
             feed = conn.execute(
                 select(tables.changes)
                 .where(tables.changes.c.revision > self._newest)
@@ -84,7 +90,7 @@ class Record:
             if entry["kind"] in {"start", "activation"}:
                 self._bundles.append((entry["revision"], entry["bundle"]))
         self._bundles.sort()
-        return found
+        self._entries.update(found)
 
     def _follow(self, entry: Entry, revision: int) -> None:
         states = self._states[entry["patient"]]
@@ -131,6 +137,11 @@ def check_age(answers: Iterable[Answer], seconds: float) -> None:
             seen = max(seen, by_end[place].revision, by_end[place].changed)
             place += 1
         assert answer.revision >= seen, f"{seconds} s behind revision {seen}: {answer}"
+
+
+def _brief(entry: Entry) -> Entry:
+    """As much of an entry as is compared."""
+    return {name: entry[name] for name in BRIEF if name in entry}
 
 
 def _allowed(entry: Entry) -> bool:
