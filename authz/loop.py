@@ -17,10 +17,7 @@ from authz.clock import boottime
 from authz.decider import Item, Outcome, Report
 from authz.errors import Error, LateError, RequestError, UnavailableError, UnrecordableError
 from authz.procedures import Answered, Asked
-from authz.waiting import BATCH, Waiting, WaitingRoom
-
-TURNS: Final = 4
-"""Turns of the event loop without a newcomer after which a batch begins: a few microseconds each."""
+from authz.waiting import Waiting, WaitingRoom
 
 PROBE_S: Final = 0.25
 
@@ -116,7 +113,6 @@ class Loop:
         """Runs until `close`; everything submitted before is decided first."""
         try:
             while not (self._closing and not self._room.size and not self._activations):
-                await self._gather()
                 await self._activate()
                 self._taken, late = self._room.take(asyncio.get_running_loop().time())
                 _refuse(late, LateError, "the time of the caller is over")
@@ -146,18 +142,6 @@ class Loop:
             await asyncio.wait_for(self._wake.wait(), None if self._healthy else PROBE_S)
         except TimeoutError:
             await self._probe()
-
-    async def _gather(self) -> None:
-        """Lets those in who have arrived, but are still on their way through the transport.
-
-        Each turn of the event loop brings them a step nearer. A commit costs as much as deciding for
-        ten, so this raises the rate.
-        """
-        seen = quiet = 0
-        while quiet < TURNS and 0 < self._room.size < BATCH:
-            quiet = quiet + 1 if self._room.size == seen else 0
-            seen = self._room.size
-            await asyncio.sleep(0)
 
     async def _activate(self) -> None:
         """Puts activations on record, each as a batch of its own."""

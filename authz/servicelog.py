@@ -4,6 +4,8 @@ No line holds a person, a patient or a document; those are in the decision log. 
 told by its kind and its place, without its text, which may quote anything.
 """
 
+import contextlib
+import io
 import logging
 import sys
 import traceback
@@ -25,9 +27,24 @@ def configure() -> None:
             place_of_exception,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=_Stderr()),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
+
+
+class _Stderr(io.StringIO):
+    """Standard error, for as long as somebody listens: whoever reads it must not stop the service."""
+
+    def write(self, text: str) -> int:
+        """Writes, or drops what can't be written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Passes on what was written."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def place_of_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

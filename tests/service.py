@@ -16,6 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import grpc
+import structlog
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -310,6 +311,14 @@ def intact(url: str) -> int:
             return sum(verify(conn, origin).count for origin in origins(conn))
     finally:
         engine.dispose()
+
+
+def plain_log() -> None:
+    """The service log of this process, without the values of all variables, which take seconds to print."""
+    structlog.reset_defaults()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
+    )
 
 
 # What goes wrong.

@@ -11,7 +11,6 @@ from pathlib import Path
 import grpc
 import pysqlite3.dbapi2 as sqlite
 import pytest
-import structlog
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from authz.__main__ import main
@@ -31,6 +30,7 @@ from tests.service import (
     officer,
     opening,
     patient,
+    plain_log,
     process,
     reading,
     running,
@@ -55,7 +55,7 @@ def ended(tmp_path, capsys) -> Iterator[Callable[..., tuple[int, list[str]]]]:
         return code, said.err.splitlines()
 
     yield run
-    structlog.reset_defaults()
+    plain_log()
 
 
 def url(folder: Path) -> str:

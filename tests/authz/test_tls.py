@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import grpc
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from authz import server, watch
@@ -31,6 +30,7 @@ from tests.service import (
     entries,
     failure,
     opening,
+    plain_log,
     process,
     reading,
     reason,
@@ -427,6 +427,6 @@ def test_settings_that_are_refused(tmp_path, world, capsys, changes, words):
 
     code = main(arguments)
 
-    structlog.reset_defaults()
+    plain_log()
     assert 2 == code
     assert words in capsys.readouterr().err
