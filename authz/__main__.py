@@ -14,7 +14,7 @@ from audit.errors import Error as AuditError
 from authz.callers import RECHECK, Tls
 from authz.errors import BundleError, Error, TrustError
 from authz.policies import default_folder
-from authz.server import Listener
+from authz.server import Listener, give_back
 from authz.service import Service, Settings
 from authz.servicelog import configure
 
@@ -174,6 +174,9 @@ async def _serve(settings: Settings, metrics_port: int | None) -> None:
             _show_metrics(metrics_port, service)
         print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
         await stop.wait()
+        await service.drain()
+        give_back(service.addresses)
+        os._exit(0)  # which closes all connections at one instant: no call is left to be cancelled
 
 
 def _show_metrics(port: int, service: Service) -> None:

@@ -38,6 +38,9 @@ from authz.servicelog import configure
 
 _LENGTH: Final = 4
 _BUFFER: Final = 1 << 22
+CLOSE_S: Final = 2.0
+"""A decider that has nothing to do any more, and has not ended after so long, is stuck: it is killed."""
+
 _OPEN, _RUN, _PROBE = "open", "run", "probe"
 _DONE, _REFUSED = "done", "refused"
 _REFUSALS: Final[dict[str, type[Error]]] = {
@@ -107,7 +110,7 @@ class Apart:
         """Lets the process end."""
         self._hang_up()
         if self._process is not None:
-            await asyncio.to_thread(self._process.wait)
+            await asyncio.to_thread(_end, self._process)
             self._process = None
 
     def _hang_up(self) -> None:
@@ -142,6 +145,14 @@ class Apart:
             name, text = rest
             raise _REFUSALS[name](text)
         return rest
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(CLOSE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _framed(what: tuple[Any, ...]) -> bytes:

@@ -6,7 +6,9 @@ service: who can reach it *is* that service, so only loopback addresses and unix
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -14,10 +16,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from authz.door import Door
+from authz.waiting import LIMIT
 
 MAX_MESSAGE: Final = 1 << 20
 MAX_METADATA: Final = 8 << 10
 MAX_STREAMS: Final = 1_000
+MAX_CONNECTIONS: Final = 5_000
 IDLE_S: Final = 300
 KEEPALIVE_S: Final = 60
 PING_INTERVAL_S: Final = 30
@@ -31,6 +35,10 @@ OPTIONS: Final = (
     ("grpc.max_metadata_size", MAX_METADATA),
     ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
+    # Before a call is looked at. Beyond, the transport ends it as CANCELLED, so nobody shall come there.
+    ("grpc.server.max_pending_requests", LIMIT),
+    ("grpc.server.max_pending_requests_hard_limit", LIMIT),
+    ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
     ("grpc.max_connection_idle_ms", IDLE_S * 1000),
     ("grpc.keepalive_time_ms", KEEPALIVE_S * 1000),  # finds connections that are half open
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -130,6 +138,14 @@ def build_server(
     if address.startswith("unix:"):
         return server, address
     return server, f"{address.rpartition(':')[0]}:{port}"
+
+
+def give_back(addresses: Iterable[str]) -> None:
+    """Removes unix sockets from the file system, as gRPC does when a server is stopped."""
+    for address in addresses:
+        kind, _, path = address.partition(":")
+        if kind == "unix":
+            Path(path.removeprefix("//")).unlink(missing_ok=True)
 
 
 def _leave_alone(address: str) -> None:

@@ -41,7 +41,11 @@ from authz.server import (
 )
 from authz.watching import Watching
 
-DRAIN_S: Final = 5.0
+DRAIN_S: Final = 5.5
+"""What was accepted is decided within this time; a little longer than any call may take."""
+
+LINGER_S: Final = 0.2
+"""Answers get this time to leave; and who has not noticed that the service stops, to be told."""
 
 _log = structlog.get_logger("authz.service")
 
@@ -83,6 +87,7 @@ class Service:
         self._clock = clock
         self._health = health.aio.HealthServicer()
         self._opened = AsyncExitStack()
+        self._servers: list[grpc.aio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._serving = False
         self._unsound: frozenset[str] = frozenset()
@@ -93,9 +98,13 @@ class Service:
 
     async def __aenter__(self) -> Self:
         """Opens everything; the service answers when this returns."""
-        async with AsyncExitStack() as opened:
-            await self._open(opened)
-            self._opened = opened.pop_all()
+        try:
+            async with AsyncExitStack() as opened:
+                await self._open(opened)
+                self._opened = opened.pop_all()
+        except BaseException:
+            await self._hang_up()
+            raise
         return self
 
     async def __aexit__(
@@ -104,10 +113,20 @@ class Service:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops taking calls, answers what waits, closes the log."""
+        """Stops taking calls, answers what waits, closes the log and the doors."""
+        await self.drain()
+        await self._hang_up()
+
+    async def drain(self) -> None:
+        """Stops taking calls, answers what waits, closes the log.
+
+        The doors stay, and tell whoever comes that there is no decision: what reaches a server of gRPC
+        that is being stopped would end as CANCELLED. A process that ends now leaves no such call.
+        """
         self._serving = False
         await self._health.enter_graceful_shutdown()
         await self._opened.aclose()
+        await asyncio.sleep(LINGER_S)
         _log.info("stopped")
 
     def on_signals(self) -> asyncio.Event:
@@ -153,7 +172,6 @@ class Service:
         opened.push_async_callback(self._drop_tasks)
         self.loop = Loop(deciding, bundle=bundle.summary, on_health=self._on_log)
         running = asyncio.create_task(self.loop.run())
-        opened.push_async_callback(self._drain, running)
         self.activator = Activator(
             folder=settings.policies,
             seen=seen,
@@ -163,6 +181,7 @@ class Service:
             on_change=self._on_standing,
         )
         opened.push_async_callback(self.activator.close)
+        opened.push_async_callback(self._settle, running)
         self._start(self.activator.watch())
         watching = Watching(settings.database)
         opened.push_async_callback(watching.close)
@@ -170,8 +189,7 @@ class Service:
         self._start(bearers.watch())
         if callers is not None:
             self._start(callers.watch())
-        await self._listen(opened, watching, callers, bearers)
-        opened.callback(watching.end)  # before the doors, which wait for their calls
+        await self._listen(watching, callers, bearers)
         await self._tell((*SERVICES, LOG_HEALTH, DATABASE_HEALTH), well=True)
         self._serving = True
         _log.info(
@@ -189,13 +207,10 @@ class Service:
 
     async def _listen(
         self,
-        opened: AsyncExitStack,
         watching: Watching,
         callers: Callers | None,
         bearers: Bearers,
     ) -> None:
-        servers: list[grpc.aio.Server] = []
-        opened.push_async_callback(_stop, servers)
         for listener in self._settings.listeners:
             secured = None if listener.service else callers
             door = Door(
@@ -213,13 +228,20 @@ class Service:
                 credentials=secured.credentials() if secured else None,
                 reflect=self._settings.reflection,
             )
-            servers.append(server)
+            self._servers.append(server)
             await server.start()
             self.addresses.append(address)
 
-    async def _drain(self, deciding: asyncio.Task[None]) -> None:
+    async def _settle(self, deciding: asyncio.Task[None]) -> None:
+        """Lets everyone who was accepted be answered; whoever is not in time is told so."""
         await self.loop.close()
-        await deciding
+        await asyncio.wait((deciding,), timeout=DRAIN_S)
+        deciding.cancel()
+        await asyncio.gather(deciding, return_exceptions=True)
+
+    async def _hang_up(self) -> None:
+        """Ends all listeners at once; what is still under way gets a moment."""
+        await asyncio.gather(*(server.stop(LINGER_S) for server in self._servers))
 
     async def _drop_tasks(self) -> None:
         tasks = tuple(self._tasks)
@@ -253,8 +275,3 @@ class Service:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _stop(servers: Iterable[grpc.aio.Server]) -> None:
-    """Lets calls in flight end, then ends them; all listeners at once."""
-    await asyncio.gather(*(server.stop(DRAIN_S) for server in servers))

@@ -38,10 +38,10 @@ class Watched(Generic[Content]):
 
     async def look(self) -> bool:
         """Reads the files again if they have changed, or could not be used; whether `content` is new."""
-        seen = await asyncio.to_thread(_signature, self._places)
-        if seen == self._seen:
-            return False
         try:
+            seen = await asyncio.to_thread(_signature, self._places)
+            if seen == self._seen:
+                return False
             content = await asyncio.to_thread(self._read, self.content)
         except Exception as exc:  # noqa: BLE001 - the watch must outlive whatever is in the files
             self._seen, self.trouble = None, str(exc) or type(exc).__name__
