@@ -69,8 +69,11 @@ class Apart:
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def open(self) -> None:
+    async def open(self, *, yields: bool = False) -> None:
         """Starts the process; it decides when this returns.
+
+        Args:
+            yields: decide under what is active on the database, if anything is.
 
         Raises:
             DatabaseError: the database or the log can't be used.
@@ -85,7 +88,7 @@ class Apart:
                 stdout=subprocess.DEVNULL,
             )
         self._streams = await asyncio.open_connection(sock=ours, limit=_BUFFER)
-        await self._ask((_OPEN, self._database, self._origin, self._content))
+        await self._ask((_OPEN, self._database, self._origin, self._content, yields))
 
     async def run(self, items: Sequence[Item]) -> Report:
         """As `Decider.run`."""
@@ -123,7 +126,7 @@ class Apart:
             _log.warning("decider_started_again")
             await self.close()
             try:
-                await self.open()
+                await self.open(yields=True)
             except DatabaseError as exc:
                 raise UnavailableError(str(exc)) from exc
 
@@ -196,9 +199,11 @@ class Servant:
 
     def _answer(self, question: str, rest: list[Any]) -> tuple[Any, ...]:
         if question == _OPEN:
-            database, origin, content = rest
+            database, origin, content, yields = rest
             bundle = restore(content, DMP)
-            self._decider = Decider.open(database=database, origin=origin, bundle=bundle)
+            self._decider = Decider.open(
+                database=database, origin=origin, bundle=bundle, yields=yields
+            )
             return ()
         if self._decider is None:
             raise UnavailableError("the decider is not open")

@@ -70,10 +70,14 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A sound bundle that is to decide from the next decision on."""
+    """A sound bundle that is to decide from the next decision on.
+
+    One that `yields` does so to whatever decides already on this database, if anything does.
+    """
 
     bundle: Bundle
     cause: str
+    yields: bool = False
 
 
 ATTEMPTS: Final = 3
@@ -125,8 +129,11 @@ class Batcher:
         """When the last batch began to read the registry, on the clock of `boottime`."""
         self._use(bundle)
 
-    def open(self) -> None:
+    def open(self, *, yields: bool = False) -> None:
         """Takes over the log and activates the bundle that this batcher was made with.
+
+        Args:
+            yields: activate rather what is active on this database already, if anything is.
 
         Raises:
             UnavailableError: the database can't be written.
@@ -138,12 +145,13 @@ class Batcher:
         except SQLAlchemyError as exc:
             self._abandon()
             raise UnavailableError(f"the log can't be opened: {cause_of(exc)}") from exc
-        self.run([Activation(self._bundle, "start")])
+        self.run([Activation(self._bundle, "start", yields)])
 
     def run(self, items: Sequence[Item], *, attempts: int = ATTEMPTS) -> list[Answer]:
         """Decides all items as one batch; the answers are on durable record when this returns.
 
-        Where another process was faster, nothing was written, and the batch is decided again.
+        Where another process was faster, nothing was written, and the batch is decided again. Without
+        items nothing is written either, and what is known is up to date when this returns.
 
         Raises:
             UnavailableError: nothing was answered; whatever was decided is void.
@@ -198,8 +206,8 @@ class Batcher:
         at = self._clock()
         self._revision = head.revision
         self._changed: dict[str, PatientState] = {}
-        asked = any(isinstance(item, Call) for item in items)
-        if asked and head.bundle not in (None, self._bundle.digest):
+        gives_way = not items or any(map(_gives_way, items))
+        if gives_way and head.bundle not in (None, self._bundle.digest):
             self._follow(conn, str(head.bundle))
         patients = {q.patient for i in items if isinstance(i, Call) for q in i.queries if q.patient}
         states = self._store.get_many(conn, patients)
@@ -221,7 +229,7 @@ class Batcher:
             answers.append(decisions)
             self._remember(conn, item, decisions)
         self._log.append(conn, drafts, at=rfc3339(at), random=self._random)
-        if not drafts:
+        if items and not drafts:
             # What is told again may not be durable yet: a commit that writes waits until it is.
             self._log.touch(conn)
         return answers
@@ -302,7 +310,8 @@ class Batcher:
         return replace(decision, state=new, changed=self._revision)
 
     def _activate(self, conn: Connection, item: Activation, at: datetime) -> Entry:
-        before, bundle, entry = self._bundle.digest, item.bundle, next(self._ids)
+        before, entry = self._bundle.digest, next(self._ids)
+        bundle = self._bundle if item.yields else item.bundle
         self._revision = self._store.activate(
             conn, bundle.digest, bundle.content, at=at, decision_id=entry
         )
@@ -346,6 +355,11 @@ class Batcher:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _gives_way(item: Item) -> bool:
+    """Whether an item is decided, or activated, under what another process has activated."""
+    return isinstance(item, Call) or item.yields
 
 
 def _may_change(item: Item) -> bool:

@@ -56,9 +56,15 @@ class Decider:
 
     @classmethod
     def open(
-        cls, *, database: str, origin: str, bundle: Bundle, clock: Callable[[], datetime] = utc_now
+        cls,
+        *,
+        database: str,
+        origin: str,
+        bundle: Bundle,
+        yields: bool = False,
+        clock: Callable[[], datetime] = utc_now,
     ) -> "Decider":
-        """Opens database and log, and lets the bundle decide.
+        """Opens database and log, and lets the bundle decide, or if it `yields` what does already.
 
         Raises:
             Error: the database or the log can't be used.
@@ -75,7 +81,7 @@ class Decider:
                 clock=clock,
                 random=os.urandom,
             )
-            batcher.open()
+            batcher.open(yields=yields)
         except BaseException:
             engine.dispose()
             raise
@@ -83,6 +89,8 @@ class Decider:
 
     def run(self, items: Sequence[Item]) -> Report:
         """Decides all items as one batch; answers are on durable record when this returns.
+
+        Without items it finds out where registry and policies stand.
 
         Raises:
             UnavailableError: nothing was answered; whatever was decided is void.
@@ -101,7 +109,7 @@ class Decider:
                 outcomes[place] = exc
             except Exception:  # noqa: BLE001 - one call must not cost the others their answer
                 _log.exception("call_failed", rpc=item.rpc)
-        if ready:
+        if ready or not items:
             calls = [
                 Call(one.queries, one.render) if isinstance(one, Prepared) else one
                 for _, one in ready

@@ -21,6 +21,9 @@ from authz.waiting import Waiting, WaitingRoom
 
 PROBE_S: Final = 0.25
 
+CONFIRM_S: Final = 1.0
+"""After so long without a call it is found out whether one could be answered."""
+
 MAX_AGE_S: Final = 2.0
 """An answer that rests on what was read longer ago than this is not given: it is decided again."""
 
@@ -134,21 +137,38 @@ class Loop:
         self._wake.set()
 
     async def _pause(self) -> None:
-        """Waits for work; while writing fails, probes now and then."""
+        """Waits for work; finds out now and then whether it could be done, or can be done again."""
         self._wake.clear()
         if self._room.size or self._activations:
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), None if self._healthy else PROBE_S)
+            await asyncio.wait_for(self._wake.wait(), CONFIRM_S if self._healthy else PROBE_S)
         except TimeoutError:
-            await self._probe()
+            await (self._confirm() if self._healthy else self._probe())
+
+    async def _run(self, items: Sequence[Item]) -> Report:
+        """Has a batch decided; when that takes too long to be fresh, health says so meanwhile."""
+        why = UnavailableError(
+            f"no decision for {MAX_AGE_S:g} s: the one who decides does not answer"
+        )
+        alarm = asyncio.get_running_loop().call_later(MAX_AGE_S, self._health, why)
+        try:
+            return await self._deciding.run(items)
+        finally:
+            alarm.cancel()
+
+    async def _confirm(self) -> None:
+        try:
+            self._adopt(await self._run([]))
+        except Exception as exc:  # noqa: BLE001 - whatever it is, no call could be answered
+            self._health(exc)
 
     async def _activate(self) -> None:
         """Puts activations on record, each as a batch of its own."""
         while self._activations:
             activation, future = self._activations.pop(0)
             try:
-                self._adopt(await self._deciding.run([activation]))
+                self._adopt(await self._run([activation]))
             except Exception as exc:  # noqa: BLE001 - whatever it is, who asked is told
                 self._health(exc)
                 if not future.done():
@@ -159,7 +179,7 @@ class Loop:
 
     async def _decide(self, batch: list[Waiting]) -> None:
         try:
-            report = await self._deciding.run([one.asked for one in batch])
+            report = await self._run([one.asked for one in batch])
         except UnrecordableError as exc:
             # One that can't be written must not cost the others their answer: halve until it is alone.
             if len(batch) > 1:

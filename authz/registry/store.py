@@ -38,6 +38,8 @@ _QUEUE: Final = "LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"
 ACTIVATION: Final = "policy.activate"
 """What the feed says of a revision at which no patient changed, but the policies did."""
 
+# As it is, because each batch asks it: compiling and typing it would cost more than its answer.
+_LOOK: Final = "SELECT revision, bundle FROM head"
 _HEAD: Final = select(tables.head.c.revision, tables.head.c.bundle)
 _MOVE_HEAD: Final = (
     update(tables.head)
@@ -96,7 +98,7 @@ class Store:
         """
         if changes and conn.dialect.name == "postgresql":
             conn.exec_driver_sql(_QUEUE)
-        row = conn.execute(_HEAD).one_or_none()
+        row = conn.exec_driver_sql(_LOOK).one_or_none()
         if row is None:
             raise DatabaseError("registry head is missing: restore the database from a backup")
         if row.revision < self._revision:

@@ -37,7 +37,7 @@ class Decider:
 
     def __init__(self) -> None:
         self.batches: list[list[Item]] = []
-        self.probes = 0
+        self.probes = self.confirmed = 0
         self.free = asyncio.Event()
         self.free.set()
         self.fault: Callable[[Sequence[Item]], Exception | None] = lambda _: None
@@ -46,7 +46,10 @@ class Decider:
         self.changed = False
 
     async def run(self, items: Sequence[Item]) -> Report:
-        self.batches.append(list(items))
+        if not items:
+            self.confirmed += 1
+        else:
+            self.batches.append(list(items))
         await self.free.wait()
         if error := self.fault(items):
             raise error
@@ -386,3 +389,38 @@ async def test_emergencies_go_first():
         await results([*blocker, *many, urgent])
 
         assert w.decider.batches[1][0] == call("samu")
+
+
+async def test_an_idle_loop_finds_out_whether_it_could_answer(monkeypatch):
+    """While nobody asks it looks; when that fails health says so, and a probe brings it back."""
+    monkeypatch.setattr(loops, "CONFIRM_S", 0.01)
+    monkeypatch.setattr(loops, "PROBE_S", 0.01)
+    async with world() as w:
+        await asyncio.sleep(0.05)
+        looked = w.decider.confirmed
+
+        w.decider.fault = lambda _: UnavailableError("unreachable")
+        await asyncio.sleep(0.05)
+        w.decider.fault = lambda _: None
+        await asyncio.sleep(0.05)
+
+        assert looked > 0
+        assert w.decider.batches == []
+        assert w.health == [(False, "unreachable"), (True, "")]
+
+
+async def test_one_who_does_not_decide_is_not_well(monkeypatch):
+    """A batch that takes too long is told in health before it ends, and again when it has."""
+    monkeypatch.setattr(loops, "MAX_AGE_S", 0.02)
+    async with world() as w:
+        w.decider.changed = True
+        w.decider.free.clear()
+        tasks = await w.ask()
+        await asyncio.sleep(0.05)
+        meanwhile = list(w.health)
+        w.decider.free.set()
+
+        await results(tasks)
+
+        assert [well for well, _ in meanwhile] == [False]
+        assert [well for well, _ in w.health] == [False, True]

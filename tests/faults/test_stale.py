@@ -208,9 +208,6 @@ async def grow_old(pair: Pair, whom: tuple[str, ...], figures: Figures) -> None:
     pair.check(figures)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="while nobody asks, nothing looks whether it could be answered"
-)
 async def test_an_idle_process_tells_that_it_is_cut_off(own, tmp_path):
     """A process that can't reach the database says so, asked or not, and serves again when it can."""
     policies = copied(tmp_path, "20", "30")
@@ -225,7 +222,6 @@ async def test_an_idle_process_tells_that_it_is_cut_off(own, tmp_path):
         assert await serves(talk, "dmp.log")
 
 
-@pytest.mark.xfail(strict=True, reason="the door waits for its decider for ever")
 async def test_a_door_tells_that_its_decider_hangs(tmp_path):
     """A door whose decider does not answer says so, and serves again when it does."""
     policies = copied(tmp_path, "20", "30")
@@ -237,7 +233,6 @@ async def test_a_door_tells_that_its_decider_hangs(tmp_path):
             await until(lambda: serves(talk))
 
 
-@pytest.mark.xfail(strict=True, reason="it activates those that it was started with")
 async def test_a_decider_that_comes_back_brings_no_old_policies(own, tmp_path):
     """A decider that was killed decides under the policies activated last, through whichever process."""
     async with pair(own, tmp_path) as both:
