@@ -45,6 +45,7 @@ def fill(url: str, patients: Sequence[str]) -> None:
                 _insert(conn, patients[start : start + _PORTION], start)
         with engine.begin() as conn:
             conn.execute(update(tables.head).values(revision=len(patients)))
+            conn.exec_driver_sql("ANALYZE")  # as PostgreSQL does by itself after a while
     finally:
         engine.dispose()
 
@@ -60,6 +61,8 @@ def fill_log(url: str, patients: Sequence[str], entries: int) -> None:
             with engine.begin() as conn:
                 log.append(conn, drafts, at=rfc3339(AT), random=os.urandom)
             log.committed()
+        with engine.begin() as conn:
+            conn.exec_driver_sql("ANALYZE")
     finally:
         engine.dispose()
 

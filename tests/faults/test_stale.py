@@ -224,7 +224,7 @@ async def test_an_idle_process_tells_that_it_is_cut_off(own, tmp_path):
 
 async def test_a_door_tells_that_its_decider_hangs(tmp_path):
     """A door whose decider does not answer says so, and serves again when it does."""
-    policies = copied(tmp_path, "20", "30")
+    policies = copied(tmp_path)
     with served(tmp_path, database=f"sqlite:///{tmp_path}/authz.db", policies=policies) as one:
         await one.start()
         async with load(one.address, Told(), callers=1), door(one.address) as talk:
