@@ -31,7 +31,7 @@ def run(scale: Scale, tell: Tell) -> list[Section]:
     patients = asking.patients(scale.population)
     random.Random(population.SEED).shuffle(patients)
     sections = []
-    for kind, database in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
+    for kind, database in (("PostgreSQL", _postgresql), ("SQLite", _sqlite)):
         with database() as small, database() as large:
             tell(f"populating: {kind}, filling")
             few = patients[: max(1, len(patients) // _SMALL)]

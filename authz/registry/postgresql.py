@@ -37,6 +37,9 @@ _LIMITS: Final = {
     "lock_timeout": "7s",
     "statement_timeout": "8s",
 }
+_SHORT_QUERIES: Final = {"max_parallel_workers_per_gather": "0"}
+"""We look up a few hundred rows at most: to start workers for that takes longer than to do it."""
+
 _PATIENCE_S: Final = 10.0
 """How long to wait for any answer of the server, in seconds; no setting of its own bounds a COMMIT."""
 
@@ -181,5 +184,5 @@ def _check(connection: Confirmed, name: str, promises: dict[str, tuple[str, ...]
 
 
 def _limit(connection: Confirmed) -> None:
-    for setting, value in _LIMITS.items():
+    for setting, value in (_LIMITS | _SHORT_QUERIES).items():
         connection.execute("SELECT set_config(%s, %s, false)", (setting, value))

@@ -115,14 +115,16 @@ def test_unreachable_servers(postgresql, tmp_path):
 
 
 def test_settings_of_the_session(url):
-    """Nothing waits for ever, and a transaction sees one state of the database."""
+    """Nothing waits for ever, a transaction sees one state of the database, and no query starts workers."""
     with opened_database(url) as engine:
+        workers = show(engine, "max_parallel_workers_per_gather")
         names = ["idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"]
         found = [show(engine, name) for name in names]
         isolation = show(engine, "transaction_isolation")
 
     assert found == ["5s", "7s", "8s"]
     assert isolation == "repeatable read"
+    assert workers == "0"
 
 
 def test_what_the_url_says_counts(url):
