@@ -9,6 +9,7 @@ import io
 import logging
 import sys
 import traceback
+from types import TracebackType
 from typing import Final
 
 import structlog
@@ -30,6 +31,24 @@ def configure() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=_Stderr()),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
+    logging.basicConfig(handlers=[_Libraries()])
+    sys.excepthook = _end
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, told by its place alone: their sentences may quote anything, too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line."""
+        place = f"{record.pathname}:{record.lineno} {record.funcName}"
+        error = record.exc_info[1] if record.exc_info else None
+        log = structlog.get_logger(record.name)
+        log.log(record.levelno, "library", logger=record.name, place=place, exc_info=error)
+
+
+def _end(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+    """Tells what ends this process."""
+    structlog.get_logger("authz").critical("ended", exc_info=error)
 
 
 class _Stderr(io.StringIO):

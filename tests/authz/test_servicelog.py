@@ -1,6 +1,7 @@
 """The service's own log: what stands in it, and what must not."""
 
 import json
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -43,6 +44,25 @@ def test_an_unexpected_error_is_told_without_its_text(capsys):
     assert line["exception"] == "KeyError"
     assert any("test_servicelog.py" in place for place in line["at"])
     assert SECRET not in said
+
+
+def test_libraries_and_the_end_are_told_without_their_text():
+    """What a library logs, and what nobody caught, are told by their places; neither text is."""
+    program = f"""
+import logging
+from authz.servicelog import configure
+configure()
+logging.getLogger("asyncio").error("lost {SECRET}", exc_info=KeyError("{SECRET}"))
+raise ValueError("{SECRET}")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+
+    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    found = [(line["event"], line["level"], line["exception"]) for line in lines]
+    assert found == [("library", "error", "KeyError"), ("ended", "critical", "ValueError")]
+    assert lines[0]["logger"] == "asyncio"
+    assert SECRET.encode() not in ended.stdout + ended.stderr
+    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize("error", [OSError("broken pipe"), ValueError("closed")])
