@@ -1,11 +1,12 @@
 """The decision loop: whatever waits when the last commit ends becomes the next batch.
 
-It waits for nobody who has not arrived: an idle service answers at the speed of one commit, and a busy one
-pays one commit for hundreds of answers. When the record can't be written nobody is answered; the loop then
-probes until it can, and serves again by itself.
+An idle service answers at the speed of one commit, and a busy one pays one commit for many answers. When
+the record can't be written nobody is answered; the loop then probes until it can, and serves again by
+itself.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -18,6 +19,9 @@ from authz.decider import Item, Outcome, Report
 from authz.errors import Error, LateError, RequestError, UnavailableError, UnrecordableError
 from authz.procedures import Answered, Asked
 from authz.waiting import Waiting, WaitingRoom
+
+PATIENCE_S: Final = 0.005
+"""Nobody waits longer than this for others to come."""
 
 PROBE_S: Final = 0.25
 
@@ -64,6 +68,8 @@ class Loop:
         self._activations: list[tuple[Activation, asyncio.Future[None]]] = []
         self._taken: list[Waiting] = []
         self._wake = asyncio.Event()
+        self._enough = 1  # so many wake the loop
+        self._last = (1, 0.0)  # requests in the last batch, and the seconds that it took
         self._healthy = True
         self._closing = False
         self.bundle = bundle
@@ -96,7 +102,8 @@ class Loop:
             raise UnavailableError("the service is stopping")
         future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._room.enter(Waiting(asked, weight, urgent, until, future))
-        self._wake.set()
+        if urgent or self._room.size >= self._enough:
+            self._wake.set()
         return await future
 
     async def activate(self, activation: Activation) -> None:
@@ -116,6 +123,7 @@ class Loop:
         """Runs until `close`; everything submitted before is decided first."""
         try:
             while not (self._closing and not self._room.size and not self._activations):
+                await self._gather()
                 await self._activate()
                 self._taken, late = self._room.take(asyncio.get_running_loop().time())
                 _refuse(late, LateError, "the time of the caller is over")
@@ -136,6 +144,20 @@ class Loop:
         self._closing = True
         self._wake.set()
 
+    async def _gather(self) -> None:
+        """Waits until half as many are there as were in the last batch, but no longer than that one took.
+
+        Those who were answered together ask again one after the other; a commit for each of the first
+        of them would take the time of all. Who asks alone does not wait.
+        """
+        many, took = self._last
+        self._enough = many // 2
+        if 0 < self._room.size < self._enough and not self._closing:
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), min(took, PATIENCE_S))
+        self._enough = 1
+
     async def _pause(self) -> None:
         """Waits for work; finds out now and then whether it could be done, or can be done again."""
         self._wake.clear()
@@ -151,11 +173,13 @@ class Loop:
         why = UnavailableError(
             f"no decision for {MAX_AGE_S:g} s: the one who decides does not answer"
         )
-        alarm = asyncio.get_running_loop().call_later(MAX_AGE_S, self._health, why)
+        loop = asyncio.get_running_loop()
+        alarm, began = loop.call_later(MAX_AGE_S, self._health, why), loop.time()
         try:
             return await self._deciding.run(items)
         finally:
             alarm.cancel()
+            self._last = len(items), loop.time() - began
 
     async def _confirm(self) -> None:
         try:
