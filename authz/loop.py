@@ -6,7 +6,6 @@ itself.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
@@ -67,8 +66,8 @@ class Loop:
         self._room = WaitingRoom()
         self._activations: list[tuple[Activation, asyncio.Future[None]]] = []
         self._taken: list[Waiting] = []
-        self._wake = asyncio.Event()
-        self._enough = 1  # so many wake the loop
+        self._bell: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._enough = 1  # so many requests ring it
         self._last = (1, 0.0)  # requests in the last batch, and the seconds that it took
         self._healthy = True
         self._closing = False
@@ -103,7 +102,7 @@ class Loop:
         future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
         self._room.enter(Waiting(asked, weight, urgent, until, future))
         if urgent or self._room.size >= self._enough:
-            self._wake.set()
+            self._ring()
         return await future
 
     async def activate(self, activation: Activation) -> None:
@@ -116,7 +115,7 @@ class Loop:
             raise UnavailableError("the service is stopping")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._activations.append((activation, future))
-        self._wake.set()
+        self._ring()
         await future
 
     async def run(self) -> None:
@@ -142,31 +141,43 @@ class Loop:
     async def close(self) -> None:
         """Lets `run` end once nothing waits any more."""
         self._closing = True
-        self._wake.set()
+        self._ring()
 
     async def _gather(self) -> None:
-        """Waits until half as many are there as were in the last batch, but no longer than that one took.
+        """Waits until half of those in flight are there, but no longer than the last batch took.
 
         Those who were answered together ask again one after the other; a commit for each of the first
         of them would take the time of all. Who asks alone does not wait.
         """
         many, took = self._last
-        self._enough = many // 2
-        if 0 < self._room.size < self._enough and not self._closing:
-            self._wake.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(took, PATIENCE_S))
-        self._enough = 1
+        enough = (self._room.size + many) // 2
+        if 0 < self._room.size < enough and not self._closing:
+            await self._sleep(min(took, PATIENCE_S), enough)
 
     async def _pause(self) -> None:
         """Waits for work; finds out now and then whether it could be done, or can be done again."""
-        self._wake.clear()
         if self._room.size or self._activations:
             return
-        try:
-            await asyncio.wait_for(self._wake.wait(), CONFIRM_S if self._healthy else PROBE_S)
-        except TimeoutError:
+        if not await self._sleep(CONFIRM_S if self._healthy else PROBE_S):
             await (self._confirm() if self._healthy else self._probe())
+
+    async def _sleep(self, seconds: float, enough: int = 1) -> bool:
+        """Sleeps until enough requests wait, something else is to be done, or time is over (False).
+
+        A bare future, as this is done for each batch, and `asyncio.wait_for` makes a task each time.
+        """
+        loop = asyncio.get_running_loop()
+        self._enough, self._bell = enough, loop.create_future()
+        alarm = loop.call_later(seconds, lambda: self._ring(woken=False))
+        try:
+            return await self._bell
+        finally:
+            alarm.cancel()
+            self._enough = 1
+
+    def _ring(self, *, woken: bool = True) -> None:
+        if not self._bell.done():
+            self._bell.set_result(woken)
 
     async def _run(self, items: Sequence[Item]) -> Report:
         """Has a batch decided; when that takes too long to be fresh, health says so meanwhile."""
