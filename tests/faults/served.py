@@ -104,20 +104,30 @@ class Served:
         path = self.address.removeprefix("unix:")
         while not _listens(path):
             assert time.monotonic() < until, f"does not serve: {self.said}"
-            assert self.processes(), f"has ended: {self.said}"
+            assert not await self.gone(), f"has ended: {self.said}"
             await asyncio.sleep(0.01)
         async with door(self.address) as talk:
             while not await serves(talk):
                 assert time.monotonic() < until, f"does not serve: {self.said}"
-                assert self.processes(), f"has ended: {self.said}"
+                assert not await self.gone(), f"has ended: {self.said}"
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> None:
         """Waits until none of its processes is left."""
         until = time.monotonic() + PATIENCE_S
-        while left := self.processes():
-            assert time.monotonic() < until, f"still there: {left}, {self.said}"
+        while not await self.gone():
+            assert time.monotonic() < until, f"still there: {self.processes()}, {self.said}"
             await asyncio.sleep(0.005)
+
+    async def gone(self) -> bool:
+        """Whether none of its processes is left.
+
+        A process that is just being made has no environment for a moment, so it is looked for twice.
+        """
+        if self.processes():
+            return False
+        await asyncio.sleep(0.05)
+        return not self.processes()
 
     def close(self) -> None:
         """Ends whatever is left."""
@@ -135,9 +145,9 @@ class Served:
     def processes(self) -> list[Process]:
         """All that are alive, the one that listens first; a zombie is dead."""
         mark = f"{MARK}={self._mark}".encode()
-        found = []
+        found = _alive(self._pid)
         for entry in os.scandir("/proc"):
-            if not entry.name.isdigit():
+            if not entry.name.isdigit() or int(entry.name) == self._pid:
                 continue
             with suppress(OSError):
                 if mark in Path(entry.path, "environ").read_bytes().split(b"\0"):

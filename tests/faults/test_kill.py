@@ -27,8 +27,8 @@ WHOM = ("decider", "decider", "decider", "door", "all")
 async def kill(one: Served, caller: Caller, whom: str) -> bool:
     """Kills a process of it, or all; whether it serves again. Else nothing of it is left."""
     killed = one.signal(signal.SIGKILL, whom)
-    while left := one.processes():
-        if not {*killed} & {*left}:
+    while not await one.gone():
+        if not {*killed} & {*one.processes()}:
             with caller.refusal():
                 await caller.look(SOMEBODY)
                 return True
