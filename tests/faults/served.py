@@ -102,14 +102,10 @@ class Served:
         """Waits until health says that it serves."""
         until = time.monotonic() + PATIENCE_S
         path = self.address.removeprefix("unix:")
-        while not _listens(path):
-            assert time.monotonic() < until, f"does not serve: {self.said}"
-            assert not await self.gone(), f"has ended: {self.said}"
-            await asyncio.sleep(0.01)
         async with door(self.address) as talk:
-            while not await serves(talk):
+            while not (_listens(path) and await serves(talk)):
                 assert time.monotonic() < until, f"does not serve: {self.said}"
-                assert not await self.gone(), f"has ended: {self.said}"
+                assert _alive(self._pid), f"has ended: {self.said}"
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> None:
