@@ -22,7 +22,7 @@ import structlog
 
 from audit.errors import Error as AuditError
 from authz.batch import Activation
-from authz.bundle import Bundle, Summary, restore
+from authz.bundle import Summary, restore
 from authz.decider import Decider, Item, Outcome, Report
 from authz.errors import (
     DatabaseError,
@@ -56,29 +56,20 @@ _log = structlog.get_logger("authz.apart")
 class Apart:
     """A decider in a process of its own, as the loop sees it."""
 
-    def __init__(self, *, database: str, origin: str, bundle: Bundle) -> None:
-        """Prepares the process; `open` starts it.
+    def __init__(self, *, database: str, origin: str) -> None:
+        """Prepares the process.
 
         Args:
             database: where registry and log are, as `Decider.open` takes it.
             origin: the name of the log.
-            bundle: what decides at first.
         """
         self._database, self._origin = database, origin
-        self._content = bundle.content
+        self._content = b""
         self._process: subprocess.Popen[bytes] | None = None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def open(self, *, yields: bool = False) -> None:
-        """Starts the process; it decides when this returns.
-
-        Args:
-            yields: decide under what is active on the database, if anything is.
-
-        Raises:
-            DatabaseError: the database or the log can't be used.
-            UnavailableError: the process ended.
-        """
+    async def start(self) -> None:
+        """Starts the process, which then gets ready for `open` by itself."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - ourselves; it takes a millisecond
@@ -88,6 +79,19 @@ class Apart:
                 stdout=subprocess.DEVNULL,
             )
         self._streams = await asyncio.open_connection(sock=ours, limit=_BUFFER)
+
+    async def open(self, content: bytes, *, yields: bool = False) -> None:
+        """Opens database and log; it decides when this returns.
+
+        Args:
+            content: the bundle that decides at first.
+            yields: decide rather under what is active on the database, if anything is.
+
+        Raises:
+            DatabaseError: the database or the log can't be used.
+            UnavailableError: the process ended.
+        """
+        self._content = content
         await self._ask((_OPEN, self._database, self._origin, self._content, yields))
 
     async def run(self, items: Sequence[Item]) -> Report:
@@ -126,7 +130,8 @@ class Apart:
             _log.warning("decider_started_again")
             await self.close()
             try:
-                await self.open(yields=True)
+                await self.start()
+                await self.open(self._content, yields=True)
             except DatabaseError as exc:
                 raise UnavailableError(str(exc)) from exc
 

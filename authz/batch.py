@@ -331,7 +331,10 @@ class Batcher:
         content = self._store.bundle(conn, digest)
         if content is None:
             raise UnavailableError(f"active bundle {digest[:12]} is not stored")
-        self._use(restore(content, self._product))
+        bundle = restore(content, self._product)
+        if bundle.digest != digest:
+            raise UnavailableError(f"active bundle {digest[:12]} is stored as another one")
+        self._use(bundle)
 
     def _use(self, bundle: Bundle) -> None:
         self._bundle = bundle

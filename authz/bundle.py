@@ -6,7 +6,7 @@ SHA-256 is the digest that each decision names, and from it alone the bundle can
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from authz import engines, matrix
+from authz import matrix
 from authz.compile import Decide, compile_rules
 from authz.errors import BundleError
 from authz.matrix import DocumentType, ServiceTable, Table
@@ -155,11 +155,14 @@ def build(files: Mapping[str, bytes], product: Product) -> Bundle:
             texts[name] = _text(data, name, mistakes)
     if missing:
         raise BundleError([*missing, *mistakes.found])
-    return _assemble(trees, texts, mistakes, product)
+    return _assemble(trees, texts, mistakes, product, check=_check_whole)
 
 
 def restore(content: bytes, product: Product) -> Bundle:
     """Builds a bundle again from its canonical content.
+
+    What it took to build it (the two engines, the search for open doors) is not asked again: whoever
+    restores a bundle compares its digest with that of the one that was built.
 
     Raises:
         BundleError: the content is damaged, or of a product that knew other facts.
@@ -196,6 +199,8 @@ def _assemble(
     texts: Mapping[str, str],
     mistakes: Mistakes,
     product: Product,
+    *,
+    check: Callable[[RuleReader, Vocabulary, Mapping[str, str], Mistakes], None] | None = None,
 ) -> Bundle:
     vocabulary = None
     if VOCABULARY in trees:
@@ -216,9 +221,8 @@ def _assemble(
         if name.startswith("rules/"):
             reader.read(trees[name])
     table, types, services = _tables(vocabulary, texts, mistakes, rpcs=product.rpcs)
-    if not mistakes.found:
-        _check_engines(reader, texts, mistakes)
-        _check_doors(vocabulary, reader.rules, mistakes)
+    if check is not None and not mistakes.found:
+        check(reader, vocabulary, texts, mistakes)
     if mistakes.found:
         raise BundleError(mistakes.found)
     content = _canonical(vocabulary, trees, texts)
@@ -297,8 +301,18 @@ def _values(vocabulary: Vocabulary, name: str) -> tuple[str, ...]:
     return vocabulary.fact(name).values if name in vocabulary.index else ()
 
 
+def _check_whole(
+    reader: RuleReader, vocabulary: Vocabulary, texts: Mapping[str, str], mistakes: Mistakes
+) -> None:
+    """What can be checked only once all else is right."""
+    _check_engines(reader, texts, mistakes)
+    _check_doors(vocabulary, reader.rules, mistakes)
+
+
 def _check_engines(reader: RuleReader, texts: Mapping[str, str], mistakes: Mistakes) -> None:
     """The two engines whose formats these are must read what we read."""
+    from authz import engines  # noqa: PLC0415 - slow to load, and nobody needs them to decide
+
     for uid, objection in engines.abac_objects_to(reader.documents).items():
         mistakes.found.append(_whole(f"rule {uid}", f"py-abac can't read it: {objection}"))
     for model, policy in (MATRIX, SERVICES):

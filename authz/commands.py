@@ -53,7 +53,7 @@ def migrate(
             _fail("SQLite knows no roles: protect its file, and name none", 2)
         before = database.shape(engine)
         database.migrate(engine)
-        now = database.newest_shape()
+        now = database.NEWEST_SHAPE
         print(f"tables at {now}" + ("" if before == now else f", were at {before or 'none'}"))
         if service_role:
             database.entitle(engine, service_role)

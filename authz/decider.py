@@ -18,7 +18,7 @@ from audit.log import Log
 from authz.batch import Activation, Answer, Batcher, Call, Repeated
 from authz.bundle import Bundle, Summary
 from authz.clock import utc_now
-from authz.errors import RequestError
+from authz.errors import ChangeError, RequestError
 from authz.procedures import Answered, Asked, Form, Prepared, prepare, repeated
 from authz.product import DMP
 from authz.registry.database import connect, migrate
@@ -107,6 +107,8 @@ class Decider:
                 ready.append((place, prepare(item, form)))
             except RequestError as exc:
                 outcomes[place] = exc
+            except ChangeError as exc:
+                outcomes[place] = RequestError([(f"change.{exc.field}", str(exc), "")])
             except Exception:  # noqa: BLE001 - one call must not cost the others their answer
                 _log.exception("call_failed", rpc=item.rpc)
         if ready or not items:
@@ -155,9 +157,6 @@ class Inside:
     def __init__(self, decider: Decider) -> None:
         self._decider = decider
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decide")
-
-    async def open(self) -> None:
-        """Nothing is left to do."""
 
     async def run(self, items: Sequence[Item]) -> Report:
         """As `Decider.run`."""

@@ -17,7 +17,7 @@ from authz.clock import boottime
 from authz.decider import Item, Outcome, Report
 from authz.errors import Error, LateError, RequestError, UnavailableError, UnrecordableError
 from authz.procedures import Answered, Asked
-from authz.waiting import Waiting, WaitingRoom
+from authz.waiting import Fresh, Waiting, WaitingRoom
 
 PATIENCE_S: Final = 0.005
 """Nobody waits longer than this for others to come."""
@@ -99,7 +99,23 @@ class Loop:
         """
         if self._closing:
             raise UnavailableError("the service is stopping")
-        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        while True:
+            answered, read_at = await self._wait(asked, weight, urgent, until)
+            # What was changed was changed under a lock, so nothing came before it.
+            if answered.changed or boottime() - read_at <= MAX_AGE_S:
+                return answered
+            # INVARIANT: nothing is awaited between this look and the answer on its way.
+            _log.warning("decided_again", why="the process was held up")
+            urgent = True
+
+    async def _wait(
+        self,
+        asked: Asked,
+        weight: int,
+        urgent: bool,  # noqa: FBT001 - as `submit` got it
+        until: float,
+    ) -> Fresh:
+        future: asyncio.Future[Fresh] = asyncio.get_running_loop().create_future()
         self._room.enter(Waiting(asked, weight, urgent, until, future))
         if urgent or self._room.size >= self._enough:
             self._ring()
@@ -229,24 +245,13 @@ class Loop:
             _refuse(batch, UnavailableError, str(exc))
         else:
             self._adopt(report)
-            self._answer(batch, report)
+            for one, outcome in zip(batch, report.outcomes, strict=True):
+                if not one.future.done():
+                    _settle(one.future, outcome, report.read_at)
 
     def _adopt(self, report: Report) -> None:
         self._health(None)
         self.bundle, self.revision = report.bundle, report.revision
-
-    def _answer(self, batch: list[Waiting], report: Report) -> None:
-        stale = boottime() - report.read_at > MAX_AGE_S
-        again: list[Waiting] = []
-        for one, outcome in zip(batch, report.outcomes, strict=True):
-            # What was changed was changed under a lock, so nothing came before it.
-            if stale and isinstance(outcome, Answered) and not outcome.changed:
-                again.append(one)
-            elif not one.future.done():
-                _settle(one.future, outcome)
-        if again:
-            _log.warning("decided_again", calls=len(again), why="the process was held up")
-            self._room.come_back(again)
 
     async def _probe(self) -> None:
         try:
@@ -262,10 +267,10 @@ class Loop:
             self._on_health(trouble)
 
 
-def _settle(future: "asyncio.Future[Answered]", outcome: Outcome) -> None:
+def _settle(future: "asyncio.Future[Fresh]", outcome: Outcome, read_at: float) -> None:
     match outcome:
         case Answered():
-            future.set_result(outcome)
+            future.set_result((outcome, read_at))
         case RequestError():
             future.set_exception(outcome)
         case None:

@@ -18,13 +18,13 @@ from grpc_health.v1 import health
 from authz.activation import Activator, signature
 from authz.apart import Apart
 from authz.bearer import Bearers
-from authz.bundle import Standing, build, read_folder
+from authz.bundle import Bundle, Standing, build, read_folder
 from authz.callers import Callers, Tls, always
 from authz.clock import utc_now
 from authz.decider import Decider, Inside
 from authz.door import Door
 from authz.errors import UnreachableError
-from authz.loop import Loop
+from authz.loop import Deciding, Loop
 from authz.metrics import Metrics
 from authz.product import DMP
 from authz.server import (
@@ -158,17 +158,8 @@ class Service:
                 raise ValueError(f"`{listener.address}` belongs to no service, and there is no TLS")
         callers, bearers = self._identify()
         seen = signature(settings.policies)
-        bundle = build(read_folder(settings.policies), DMP)
+        bundle, deciding = await self._decide(opened)
         self.services = bundle.vocabulary.services
-        if settings.one_process:
-            decider = Decider.open(
-                database=settings.database, origin=settings.origin, bundle=bundle, clock=self._clock
-            )
-            deciding: Inside | Apart = Inside(decider)
-        else:
-            deciding = Apart(database=settings.database, origin=settings.origin, bundle=bundle)
-        opened.push_async_callback(deciding.close)
-        await deciding.open()
         opened.push_async_callback(self._drop_tasks)
         self.loop = Loop(deciding, bundle=bundle.summary, on_health=self._on_log)
         running = asyncio.create_task(self.loop.run())
@@ -195,6 +186,24 @@ class Service:
         _log.info(
             "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
         )
+
+    async def _decide(self, opened: AsyncExitStack) -> tuple[Bundle, Deciding]:
+        """The policies as they are, and the one who decides under them."""
+        settings = self._settings
+        if settings.one_process:
+            bundle = build(read_folder(settings.policies), DMP)
+            decider = Decider.open(
+                database=settings.database, origin=settings.origin, bundle=bundle, clock=self._clock
+            )
+            inside = Inside(decider)
+            opened.push_async_callback(inside.close)
+            return bundle, inside
+        apart = Apart(database=settings.database, origin=settings.origin)
+        opened.push_async_callback(apart.close)
+        await apart.start()  # it loads its modules while the policies are read here
+        bundle = build(read_folder(settings.policies), DMP)
+        await apart.open(bundle.content)
+        return bundle, apart
 
     def _identify(self) -> tuple[Callers | None, Bearers]:
         """What tells callers with a certificate, and end users with a token."""

@@ -26,6 +26,10 @@ BATCH: Final = 256
 """Requests in one batch; a single call with more is a batch of its own."""
 
 
+Fresh = tuple[Answered, float]
+"""An answer, and when what it rests on began to be read, on the clock of `boottime`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """A call that waits: its weight in requests, and until when the caller does (on the loop's clock)."""
@@ -34,7 +38,7 @@ class Waiting:
     weight: int
     urgent: bool
     until: float
-    future: "asyncio.Future[Answered]"
+    future: "asyncio.Future[Fresh]"
 
 
 class WaitingRoom:
@@ -62,12 +66,6 @@ class WaitingRoom:
             )
         self._urgent.append(one) if one.urgent else self._line(caller).append(one)
         self._count(one, 1)
-
-    def come_back(self, batch: list[Waiting]) -> None:
-        """Lets those in first who were taken already and have to be decided again."""
-        for one in reversed(batch):
-            self._urgent.appendleft(one)
-            self._count(one, 1)
 
     def take(self, now: float) -> tuple[list[Waiting], list[Waiting]]:
         """The next batch, of those who are still there, and those for whom it is too late at `now`."""

@@ -1,19 +1,19 @@
 """Opens the database safely and brings its tables up to date: SQLite or PostgreSQL, by its url."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from authz.errors import ConflictError, DatabaseError
 from authz.registry import sqlite
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+NEWEST_SHAPE: Final = "0002"
+"""The shape of the tables that this program works with: that of the last step in `migrations`."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _EXAMPLE: Final = (
@@ -69,8 +69,8 @@ def migrate(engine: Engine) -> None:
     Raises:
         DatabaseError: a step failed, or the database is newer than this program; nothing changed.
     """
-    if shape(engine) != newest_shape():
-        _alembic(engine, command.upgrade, "head")
+    if shape(engine) != NEWEST_SHAPE:
+        _alembic(engine, "upgrade", "head")
 
 
 def downgrade(engine: Engine, revision: str = "base") -> None:
@@ -79,7 +79,7 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
     Raises:
         DatabaseError: a step failed; nothing changed.
     """
-    _alembic(engine, command.downgrade, revision)
+    _alembic(engine, "downgrade", revision)
 
 
 def entitle(engine: Engine, role: str) -> None:
@@ -108,30 +108,34 @@ def shape(engine: Engine) -> str:
     """
     try:
         with engine.connect() as conn:
-            return MigrationContext.configure(conn).get_current_revision() or ""
+            if not inspect(conn).has_table("alembic_version"):
+                return ""
+            return conn.scalar(text("SELECT version_num FROM alembic_version")) or ""
     except SQLAlchemyError as exc:
-        raise _trouble(engine, newest_shape(), exc) from exc
-
-
-def newest_shape() -> str:
-    """The shape that this program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+        raise _trouble(engine, NEWEST_SHAPE, exc) from exc
 
 
 def shapes() -> list[str]:
     """All shapes that this program knows, the oldest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to load, seldom needed
+
     steps = ScriptDirectory.from_config(_config()).walk_revisions()
     return [step.revision for step in steps][::-1]
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
     config = Config()
     # A percent sign is special to the configuration parser, and may stand in a path.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
 
 
-def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision: str) -> None:
+def _alembic(engine: Engine, direction: str, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - as above
+    from alembic.util.exc import CommandError  # noqa: PLC0415 - as above
+
     config = _config()
     try:
         with engine.begin() as connection:
@@ -140,7 +144,7 @@ def _alembic(engine: Engine, direction: Callable[[Config, str], None], revision:
 
                 prepare_migration(connection)
             config.attributes["connection"] = connection
-            direction(config, revision)
+            getattr(command, direction)(config, revision)
     except (SQLAlchemyError, CommandError) as exc:
         raise _trouble(engine, revision, exc) from exc
 

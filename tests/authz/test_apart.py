@@ -45,8 +45,9 @@ def url(tmp_path) -> str:
 
 @pytest.fixture
 async def apart(url) -> AsyncIterator[Apart]:
-    made = Apart(database=url, origin="authz-1", bundle=bundle_of())
-    await made.open()
+    made = Apart(database=url, origin="authz-1")
+    await made.start()
+    await made.open(bundle_of().content)
     yield made
     await made.close()
 
@@ -144,10 +145,11 @@ async def test_a_call_that_is_given_up_does_not_shift_the_answers(apart):
 @pytest.mark.parametrize("database", ["mysql://x/y", "sqlite:////proc/none/authz.db"])
 async def test_a_database_that_can_not_be_used_is_told(database):
     """The reason crosses the boundary, and no process stays behind."""
-    made = Apart(database=database, origin="authz-1", bundle=bundle_of())
+    made = Apart(database=database, origin="authz-1")
+    await made.start()
 
     with pytest.raises(DatabaseError, match=r"mysql|authz\.db"):
-        await made.open()
+        await made.open(bundle_of().content)
 
     pid = made._process.pid
     await made.close()

@@ -841,3 +841,15 @@ def test_other_addresses_are_refused(address):
     """Whatever another machine could reach, or might mean something else to gRPC, names what is allowed."""
     with pytest.raises(ValueError, match="without TLS only loopback"):
         local_only(address)
+
+
+async def test_a_structure_can_not_give_up_what_it_can_not_be(tmp_path):
+    """A structure that withdraws as treating doctor is told so by field, and nothing is decided."""
+    clinic = doctor(kind="structure", id="10B0193488", authentication="structure_certificate")
+    async with running(tmp_path) as service:
+        own = pb.OwnAuthorisation(authorise=False, treating_doctor=True)
+        error = await failure(service.door.registry.Change(change(clinic, own_authorisation=own)))
+
+        assert len(service.entries()) == 1
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(violations(error)) == {"change.treating_doctor"}

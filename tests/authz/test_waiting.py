@@ -91,18 +91,6 @@ def test_who_left_or_is_late_is_not_in_a_batch(loop):
     assert (batch, too_late, room.size) == ([here], [late], 0)
 
 
-def test_who_comes_back_is_first(loop):
-    """Those who are to be decided again keep their order, before everyone else."""
-    room = WaitingRoom()
-    first, second = one(loop, name=1), one(loop, name=2)
-    room.enter(one(loop, urgent=True, name=3))
-
-    room.come_back([first, second])
-
-    batch, _ = room.take(0.0)
-    assert [waits.asked.data for waits in batch] == [b"1", b"2", b"3"]
-
-
 CALLS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 400), st.booleans()), max_size=60)
 
 

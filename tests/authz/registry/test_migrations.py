@@ -19,7 +19,7 @@ from audit.verify import verify
 from authz.errors import DatabaseError
 from authz.registry import database, requests, tables
 from authz.registry import feed as feeds
-from authz.registry.database import connect, downgrade, migrate
+from authz.registry.database import NEWEST_SHAPE, connect, downgrade, migrate, shapes
 from authz.registry.state import NO_CONSENT
 from authz.registry.store import Store
 from tests.authz.registry.asker import answer
@@ -291,3 +291,8 @@ def test_types_on_postgresql(kept):
     assert {types[name] for name in names} == {"bigint"}
     assert types["patients.consent_samu"] == "boolean"
     assert types["log_batches.entries"] == "bytea"
+
+
+def test_the_newest_shape_is_that_of_the_last_step():
+    """What the program works with is what its migrations end with."""
+    assert shapes()[-1] == NEWEST_SHAPE
