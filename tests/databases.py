@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain, count
@@ -123,11 +123,19 @@ class Server:
     def _run(self, program: str, *arguments: str) -> None:
         said = self.folder / "said"
         with said.open("wb") as out:  # a pipe would stay open as long as the server runs
-            command = [str(self._programs / program), *arguments]
-            done = subprocess.run(
-                command, cwd=self.folder, user=self._user, stdout=out, stderr=out, check=False
-            )
+            command = run_as(self._user, str(self._programs / program), *arguments)
+            done = subprocess.run(command, cwd=self.folder, stdout=out, stderr=out, check=False)
         assert done.returncode == 0, said.read_text(encoding="utf-8")
+
+
+def run_as(user: int | None, *command: str) -> list[str]:
+    """The command, as another user if one is named.
+
+    Not by `user=` of `subprocess`: that forks, and a copy of a process with threads of gRPC may crash.
+    """
+    if user is None:
+        return [*command]
+    return ["setpriv", f"--reuid={user}", "--clear-groups", *command]
 
 
 def empty(engine: Engine) -> None:
@@ -152,7 +160,7 @@ def server(primary: Server | None = None, *, on_disk: bool = False) -> Iterator[
     if user is not None:
         os.chown(folder, user, -1)
         programs = _reachable(programs, folder, user)
-    guard = ["sh", "-c", GUARD, "guard", str(programs), str(folder)]
+    guard = run_as(user, "sh", "-c", GUARD, "guard", str(programs), str(folder))
     try:
         # Its standard input ends when we do, in whatever way; a Ctrl-C is for us alone.
         with subprocess.Popen(
@@ -160,7 +168,6 @@ def server(primary: Server | None = None, *, on_disk: bool = False) -> Iterator[
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            user=user,
             cwd="/",
             start_new_session=True,
         ):
@@ -187,9 +194,9 @@ def _programs() -> Path:
 
 def _reachable(programs: Path, folder: Path, user: int) -> Path:
     """The programs; a copy of them where the user may not go."""
-    with suppress(PermissionError):
-        trial = [programs / "postgres", "--version"]
-        subprocess.run(trial, user=user, check=True, stdout=subprocess.DEVNULL)
+    trial = run_as(user, str(programs / "postgres"), "--version")
+    silent = subprocess.DEVNULL
+    if subprocess.run(trial, stdout=silent, stderr=silent, check=False).returncode == 0:
         return programs
     package = programs.parents[1]
     for part in (programs.parent, package.with_name(f"{package.name}.libs")):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import Server, server
+from tests.databases import Server, run_as, server
 from tests.faults.figures import Figures
 from tests.faults.proxy import Proxy, proxy
 from tests.faults.served import Served, served
@@ -80,15 +80,11 @@ class Harm:
             time.sleep(0.1)
 
     def _pg_ctl(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        # Not by Server.pg_ctl: to change the user, Python forks, which a process that uses gRPC must not.
         own = self._own
-        command = [own._programs / "pg_ctl", "-D", own.folder / "data", "-l", own.folder / "log"]
-        if own._user is not None:
-            command = ["setpriv", f"--reuid={own._user}", "--clear-groups", *command]
+        program = [str(own._programs / "pg_ctl"), "-D", str(own.folder / "data")]
+        command = run_as(own._user, *program, "-l", str(own.folder / "log"), *arguments)
         nothing = subprocess.DEVNULL
-        return subprocess.run(
-            [*command, *arguments], cwd=own.folder, stdout=nothing, stderr=nothing, check=False
-        )
+        return subprocess.run(command, cwd=own.folder, stdout=nothing, stderr=nothing, check=False)
 
     async def _cut(self) -> None:
         self.way.cut()
