@@ -5,7 +5,6 @@ service log, in health and in a metric, until a sound folder is read.
 """
 
 import asyncio
-import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -18,10 +17,9 @@ from authz.batch import Activation
 from authz.bundle import Bundle, Product, Standing, build, read_folder
 from authz.errors import BundleError
 from authz.loop import Loop
+from authz.watch import Signature, marks
 
 WATCH_S: Final = 0.5
-
-Signature = tuple[tuple[str, int, int, int], ...]
 
 _log = structlog.get_logger("authz.activation")
 
@@ -136,17 +134,9 @@ class Activator:
 
 
 def signature(folder: Path) -> Signature:
-    """Name, times and size of each policy file: cheap to compare, changes when a file does."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if "scenarios" in path.relative_to(folder).parts:
-            continue
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        if stat.S_ISREG(status.st_mode):
-            # The time of change too: a file moved into place keeps its own time of writing.
-            times = (status.st_mtime_ns, status.st_ctime_ns)
-            found.append((str(path), *times, status.st_size))
-    return tuple(found)
+    """The marks of each policy file."""
+    return marks(
+        path
+        for path in sorted(folder.rglob("*"))
+        if "scenarios" not in path.relative_to(folder).parts and path.is_file()
+    )

@@ -108,7 +108,7 @@ class Decider:
             except RequestError as exc:
                 outcomes[place] = exc
             except ChangeError as exc:
-                outcomes[place] = RequestError([(f"change.{exc.field}", str(exc), "")])
+                outcomes[place] = exc.as_request()
             except Exception:  # noqa: BLE001 - one call must not cost the others their answer
                 _log.exception("call_failed", rpc=item.rpc)
         if ready or not items:

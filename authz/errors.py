@@ -101,6 +101,10 @@ class ChangeError(RegistryError):
         quoted = f" `{value}`" if value else ""
         super().__init__(f"{field}{quoted} {problem}: {remedy}")
 
+    def as_request(self) -> RequestError:
+        """The same, told of a request that asks for such a change."""
+        return RequestError([(f"change.{self.field}", str(self), "")])
+
 
 class ConflictError(RegistryError):
     """Another writer changed the registry since the batch caught up: decide the batch again."""

@@ -226,11 +226,7 @@ class FactComputer:
     ) -> Words:
         person = subject.id if subject.kind == "professional" else None
         authorisation: str = state.authorisation_of(person, subject.structure or None, at)
-        if (
-            state.blocks
-            and not subject.structure
-            and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks)
-        ):
+        if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
             # Who does not say for which structure they act may be of one that is blocked.
             authorisation = "unknown"
             remarks.append("subject.structure: missing, and a structure is blocked; give yours")
@@ -278,7 +274,7 @@ class FactComputer:
         return isinstance(required, tuple) and bool(required) and all(map(proofs.get, required))
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
-        age = self._values["minor.majority_age"]
+        age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
         change = query.change
         if isinstance(change, OpenDossier | ReopenDossier) and state.birth_date is None:
             state = replace(state, birth_date=change.birth_date)
@@ -286,18 +282,12 @@ class FactComputer:
         return {
             "resource.patient": query.patient,
             "resource.dossier": state.status,
-            "resource.minor": _flag(isinstance(age, int) and self._is_minor(state, at, age)),
+            "resource.minor": _flag(isinstance(age, int) and state.is_minor(today, age)),
             "resource.samu_access": _permitted(consents.samu),
             "resource.break_glass_access": _permitted(consents.break_glass),
             "resource.masked_in_emergency": _permitted(consents.masked_in_emergency),
             "resource.feeding": "accepted" if consents.feeding else "opposed",
         }
-
-    def _is_minor(self, state: PatientState, at: datetime, age: int) -> bool | None:
-        # A request without birth date needs no date either.
-        if state.birth_date is None:
-            return None
-        return state.is_minor(at.astimezone(self._zone).date(), age)
 
     def _document(
         self, query: Query, document: Document, profession: str, remarks: list[str]

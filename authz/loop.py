@@ -68,13 +68,11 @@ class Loop:
         self._taken: list[Waiting] = []
         self._bell: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._enough = 1  # so many requests ring it
-        self._last = (1, 0.0)  # requests in the last batch, and the seconds that it took
+        self._last = (1, 0.0)  # calls in the last batch, and the seconds that it took
         self._healthy = True
         self._closing = False
         self.bundle = bundle
         """The bundle that decides now."""
-        self.revision = 0
-        """The revision of the registry after the last batch."""
 
     async def submit(
         self, asked: Asked, *, weight: int = 1, urgent: bool = False, until: float = float("inf")
@@ -102,9 +100,9 @@ class Loop:
         while True:
             answered, read_at = await self._wait(asked, weight, urgent, until)
             # What was changed was changed under a lock, so nothing came before it.
+            # INVARIANT: nothing is awaited between this look and the answer on its way.
             if answered.changed or boottime() - read_at <= MAX_AGE_S:
                 return answered
-            # INVARIANT: nothing is awaited between this look and the answer on its way.
             _log.warning("decided_again", why="the process was held up")
             urgent = True
 
@@ -251,7 +249,7 @@ class Loop:
 
     def _adopt(self, report: Report) -> None:
         self._health(None)
-        self.bundle, self.revision = report.bundle, report.revision
+        self.bundle = report.bundle
 
     async def _probe(self) -> None:
         try:

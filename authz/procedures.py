@@ -7,7 +7,7 @@ decisions; the bytes of an answer exist only for decisions that are on durable r
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -27,6 +27,14 @@ LANGUAGES: Final = ("fr", "en")
 EMERGENCIES: Final = ("bris_de_glace", "centre_15")
 
 Request = TypeVar("Request", bound=Message)
+Telling = TypeVar(
+    "Telling",
+    pb.CheckResponse,
+    pb.WatchResponse,
+    pb.GetBundleResponse,
+    pb.ActivateBundleResponse,
+)
+"""The answers that hold one decision."""
 
 
 class Asked(NamedTuple):
@@ -62,14 +70,14 @@ class Prepared:
         """The answer, once the decisions are on durable record."""
         allowed = sum(decision.verdict.effect is Effect.ALLOW for decision in decisions)
         return Answered(
-            self.answer(decisions).SerializeToString(),
+            self.render(decisions),
             allowed,
             len(decisions) - allowed,
             any(decision.changed for decision in decisions),
         )
 
     def render(self, decisions: tuple[Decision, ...]) -> bytes:
-        """The answer in bytes, to be given again if the call comes again."""
+        """The answer in bytes."""
         return self.answer(decisions).SerializeToString()
 
 
@@ -96,7 +104,8 @@ def prepare(asked: Asked, form: Form) -> Prepared:
     Raises:
         RequestError: it is malformed, with all that is wrong.
     """
-    return _PROCEDURES[asked.rpc](asked, form)
+    kind, asks = _PROCEDURES[asked.rpc]
+    return asks(message(kind, asked.rpc, asked.data), asked, form)
 
 
 def measure(rpc: str, data: bytes) -> tuple[int, bool]:
@@ -105,7 +114,8 @@ def measure(rpc: str, data: bytes) -> tuple[int, bool]:
     Raises:
         RequestError: the bytes are no request of this procedure.
     """
-    request = message(_REQUESTS[rpc], rpc, data)
+    kind, _ = _PROCEDURES[rpc]
+    request = message(kind, rpc, data)
     match request:
         case pb.CheckRequest():
             return 1, request.context.mode in EMERGENCIES
@@ -131,27 +141,38 @@ def message(kind: type[Request], rpc: str, data: bytes) -> Request:
         raise RequestError([("message", f"not a request of `{rpc}`", cure)]) from exc
 
 
-def _check(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.CheckRequest, asked.rpc, asked.data)
-    return Prepared((form.check(_query(request, asked)),), _decided)
+def _telling(kind: type[Telling]) -> Callable[[tuple[Decision, ...]], Telling]:
+    """What makes an answer that tells one decision."""
 
+    def answer(decisions: tuple[Decision, ...]) -> Telling:
+        (decision,) = decisions
+        told = kind()
+        wire.write(decision, told.decision)
+        return told
 
-def _decided(decisions: tuple[Decision, ...]) -> pb.CheckResponse:
-    answer = pb.CheckResponse()
-    wire.write(decisions[0], answer.decision)
     return answer
 
 
-def _check_batch(asked: Asked, form: Form) -> Prepared:
-    checks = message(pb.CheckBatchRequest, asked.rpc, asked.data).checks
+_decided = _telling(pb.CheckResponse)
+_watched = _telling(pb.WatchResponse)
+_shown = _telling(pb.GetBundleResponse)
+_permitted = _telling(pb.ActivateBundleResponse)
+
+
+def _check(request: pb.CheckRequest, asked: Asked, form: Form) -> Prepared:
+    return Prepared((form.check(_query(request, asked)),), _decided)
+
+
+def _check_batch(request: pb.CheckBatchRequest, asked: Asked, form: Form) -> Prepared:
+    checks = request.checks
     if not 1 <= len(checks) <= MAX_BATCH:
         cure = f"send 1 to {MAX_BATCH} checks a call"
         raise RequestError([("checks", f"`{len(checks)}` checks", cure)])
     queries: list[Query] = []
     violations: list[Violation] = []
-    for place, request in enumerate(checks):
+    for place, one in enumerate(checks):
         try:
-            queries.append(form.check(_query(request, asked), queries[-1] if queries else None))
+            queries.append(form.check(_query(one, asked), queries[-1] if queries else None))
         except RequestError as exc:
             violations += exc.below(f"checks[{place}]").violations
         if len(violations) >= MAX_VIOLATIONS:
@@ -168,8 +189,7 @@ def _all_decided(decisions: tuple[Decision, ...]) -> pb.CheckBatchResponse:
     return answer
 
 
-def _explain(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.ExplainRequest, asked.rpc, asked.data)
+def _explain(request: pb.ExplainRequest, asked: Asked, form: Form) -> Prepared:
     language = request.language or "fr"
     if language not in LANGUAGES:
         raise RequestError([("language", f"unknown language: `{language[:20]}`", "fr or en")])
@@ -186,8 +206,7 @@ def _explain(asked: Asked, form: Form) -> Prepared:
     return Prepared((query,), answer)
 
 
-def _change(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.ChangeRequest, asked.rpc, asked.data)
+def _change(request: pb.ChangeRequest, asked: Asked, form: Form) -> Prepared:
     query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
     return Prepared((_of_patient(query, form),), _changed)
 
@@ -203,8 +222,7 @@ def _changed(decisions: tuple[Decision, ...]) -> pb.ChangeResponse:
     return pb.ChangeResponse(decision=wire.decision(decision), revision=decision.changed)
 
 
-def _get_patient(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.GetPatientRequest, asked.rpc, asked.data)
+def _get_patient(request: pb.GetPatientRequest, asked: Asked, form: Form) -> Prepared:
     reading = pb.CheckRequest(
         subject=request.subject,
         action="dossier.read",
@@ -224,8 +242,8 @@ def _patient(decisions: tuple[Decision, ...]) -> pb.GetPatientResponse:
     return answer
 
 
-def _watch(asked: Asked, form: Form) -> Prepared:
-    watched_from(asked.data)
+def _watch(request: pb.WatchRequest, asked: Asked, form: Form) -> Prepared:
+    _revision(request)
     query = wire.own(product.WATCHING, asked.caller, asked.rpc, asked.trace_id)
     return Prepared((form.check(query),), _watched)
 
@@ -236,15 +254,14 @@ def watched_from(data: bytes) -> int:
     Raises:
         RequestError: it is malformed.
     """
-    after: int = message(pb.WatchRequest, product.WATCH, data).after_revision
+    return _revision(message(pb.WatchRequest, product.WATCH, data))
+
+
+def _revision(request: pb.WatchRequest) -> int:
+    after: int = request.after_revision
     if after < 0:
         raise RequestError([("after_revision", f"`{after}`", "0 or a revision")])
     return after
-
-
-def _watched(decisions: tuple[Decision, ...]) -> pb.WatchResponse:
-    (decision,) = decisions
-    return pb.WatchResponse(decision=wire.decision(decision))
 
 
 def _of_patient(query: Query, form: Form) -> Query:
@@ -255,26 +272,14 @@ def _of_patient(query: Query, form: Form) -> Query:
         raise exc.renamed({"resource.patient": "patient", "resource": "change"}) from None
 
 
-def _get_bundle(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.GetBundleRequest, asked.rpc, asked.data)
+def _get_bundle(request: pb.GetBundleRequest, asked: Asked, form: Form) -> Prepared:
     query = _simple(request.subject, "policy.read", asked)
-    return Prepared((form.check(query),), _read)
+    return Prepared((form.check(query),), _shown)
 
 
-def _read(decisions: tuple[Decision, ...]) -> pb.GetBundleResponse:
-    (decision,) = decisions
-    return pb.GetBundleResponse(decision=wire.decision(decision))
-
-
-def _activate_bundle(asked: Asked, form: Form) -> Prepared:
-    request = message(pb.ActivateBundleRequest, asked.rpc, asked.data)
+def _activate_bundle(request: pb.ActivateBundleRequest, asked: Asked, form: Form) -> Prepared:
     query = _simple(request.subject, "policy.activate", asked)
     return Prepared((form.check(query),), _permitted)
-
-
-def _permitted(decisions: tuple[Decision, ...]) -> pb.ActivateBundleResponse:
-    (decision,) = decisions
-    return pb.ActivateBundleResponse(decision=wire.decision(decision))
 
 
 def _query(request: pb.CheckRequest, asked: Asked) -> Query:
@@ -285,24 +290,13 @@ def _simple(who: pb.Subject, action: str, asked: Asked) -> Query:
     return wire.simple(who, action, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
 
 
-_PROCEDURES: Final[Mapping[str, Callable[[Asked, Form], Prepared]]] = {
-    product.CHECK: _check,
-    product.CHECK_BATCH: _check_batch,
-    product.EXPLAIN: _explain,
-    product.CHANGE: _change,
-    product.GET_PATIENT: _get_patient,
-    product.WATCH: _watch,
-    product.GET_BUNDLE: _get_bundle,
-    product.ACTIVATE_BUNDLE: _activate_bundle,
-}
-
-_REQUESTS: Final[Mapping[str, type[Message]]] = {
-    product.CHECK: pb.CheckRequest,
-    product.CHECK_BATCH: pb.CheckBatchRequest,
-    product.EXPLAIN: pb.ExplainRequest,
-    product.CHANGE: pb.ChangeRequest,
-    product.GET_PATIENT: pb.GetPatientRequest,
-    product.WATCH: pb.WatchRequest,
-    product.GET_BUNDLE: pb.GetBundleRequest,
-    product.ACTIVATE_BUNDLE: pb.ActivateBundleRequest,
+_PROCEDURES: Final[Mapping[str, tuple[type[Message], Callable[[Any, Asked, Form], Prepared]]]] = {
+    product.CHECK: (pb.CheckRequest, _check),
+    product.CHECK_BATCH: (pb.CheckBatchRequest, _check_batch),
+    product.EXPLAIN: (pb.ExplainRequest, _explain),
+    product.CHANGE: (pb.ChangeRequest, _change),
+    product.GET_PATIENT: (pb.GetPatientRequest, _get_patient),
+    product.WATCH: (pb.WatchRequest, _watch),
+    product.GET_BUNDLE: (pb.GetBundleRequest, _get_bundle),
+    product.ACTIVATE_BUNDLE: (pb.ActivateBundleRequest, _activate_bundle),
 }

@@ -41,8 +41,7 @@ def as_status(error: Exception) -> grpc.Status:  # noqa: PLR0911 - one an error
         case RequestError():
             return _invalid(error)
         case ChangeError():
-            where = f"change.{error.field}"
-            return _invalid(RequestError([(where, str(error), "")]))
+            return _invalid(error.as_request())
         case UntrustedError():
             en = f"the caller's certificate is not trusted: {error}"
             fr = f"le certificat de l'appelant n'est pas accepté ({error.reason})"

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -85,16 +85,17 @@ class Watcher(ABC):
 
 
 def _signature(places: tuple[Path, ...]) -> Signature:
-    """Name, times and size of each file: cheap to compare, changes when a file does."""
-    return tuple(_marks(places))
+    return marks(path for place in places for path in (place, *sorted(place.glob("*"))))
 
 
-def _marks(places: tuple[Path, ...]) -> Iterator[tuple[str, int, int, int]]:
-    for place in places:
-        for path in (place, *sorted(place.glob("*"))):
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            # The time of change too: a file moved into place keeps its own time of writing.
-            yield str(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size
+def marks(paths: Iterable[Path]) -> Signature:
+    """Name, times and size of what is there: cheap to compare, changes when a file does."""
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        # The time of change too: a file moved into place keeps its own time of writing.
+        found.append((str(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+    return tuple(found)

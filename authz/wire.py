@@ -149,8 +149,7 @@ def write(decided: Decision, message: pb.Decision) -> None:
     message.CopyFrom(_written(decided.verdict, decided.told, decided.bundle.digest))
     message.id = decided.id
     message.revision = decided.revision
-    message.at.seconds = (decided.at - _EPOCH) // _SECOND
-    message.at.nanos = decided.at.microsecond * 1000
+    message.at.CopyFrom(instant(decided.at))
     if decided.remarks:
         message.remarks.extend(decided.remarks)
 

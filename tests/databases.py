@@ -206,7 +206,7 @@ def _reachable(programs: Path, folder: Path, user: int) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """The server of this session, started when the first test asks for it."""
+    """The server that all tests of a process share, started when the first one asks for it."""
     with server() as made:
         yield made
 

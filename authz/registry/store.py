@@ -40,7 +40,6 @@ ACTIVATION: Final = "policy.activate"
 
 # As it is, because each batch asks it: compiling and typing it would cost more than its answer.
 _LOOK: Final = "SELECT revision, bundle FROM head"
-_HEAD: Final = select(tables.head.c.revision, tables.head.c.bundle)
 _MOVE_HEAD: Final = (
     update(tables.head)
     .values(revision=tables.head.c.revision + 1)
@@ -214,7 +213,7 @@ class Store:
         Raises:
             ConflictError: another writer was faster; roll back and try again.
         """
-        head = conn.execute(_HEAD).one()
+        head = conn.exec_driver_sql(_LOOK).one()
         if head.bundle == digest:
             return self._next
         bundles = tables.bundles

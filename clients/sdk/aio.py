@@ -16,11 +16,11 @@ from clients.sdk.asking import TIMEOUT_S, How, check_duties, metadata
 from clients.sdk.changes import Change
 from clients.sdk.errors import UnfulfilledError
 from clients.sdk.line import AioLine
-from clients.sdk.permit import Denied, Obligation, Permit, shared_out, unfulfilled
+from clients.sdk.permit import Denied, Obligation, Permit, conclude, shared_out, unfulfilled
 from clients.sdk.procedures import CHANGE, CHECK, CHECK_BATCH, EXPLAIN, Procedure
 from clients.sdk.retry import AioTransport, Request, Response, call_aio, check_timeout
 from clients.sdk.security import Security
-from clients.sdk.values import NORMAL, Context, Decision, Effect, Explanation, Query, Subject
+from clients.sdk.values import NORMAL, Context, Decision, Explanation, Query, Subject
 
 Duty = Callable[[Obligation], Awaitable[None] | None]
 
@@ -184,7 +184,8 @@ class Client:
 
     async def _permit(self, query: Query, decision: Decision, supports: Collection[str]) -> Permit:
         due, mine, nobody = shared_out(query, decision, self._duties, supports)
-        failed, cause = [], None
+        failed: list[str] = []
+        cause: Exception | None = None
         for obligation in due:  # all of them, even when one fails or it is a denial
             try:
                 done = self._duties[obligation.name](obligation)
@@ -193,12 +194,7 @@ class Client:
             except Exception as exc:  # noqa: BLE001 - whatever it is, it is not done
                 failed.append(obligation.name)
                 cause = exc
-        if decision.effect is not Effect.ALLOW or nobody:
-            unsupported = nobody if decision.effect is Effect.ALLOW else ()
-            raise Denied(query, decision, unsupported) from cause
-        if failed:
-            raise unfulfilled(failed, decision) from cause
-        return Permit(query, decision, mine)
+        return conclude(query, decision, mine=mine, nobody=nobody, failed=failed, cause=cause)
 
     async def _call(
         self, procedure: Procedure[Request, Response], request: Request, how: How

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from clients.sdk.errors import UnfulfilledError
-from clients.sdk.values import Decision, Query
+from clients.sdk.values import Decision, Effect, Query
 
 UNSUPPORTED: Final = "OBLIGATION_UNSUPPORTED"
 
@@ -131,6 +131,29 @@ def unfulfilled(names: Collection[str], decision: Decision) -> UnfulfilledError:
     """The error for obligations that were not carried out."""
     text = f"not done: {', '.join(names)} (decision {decision.id})"
     return UnfulfilledError(text, names, decision.id)
+
+
+def conclude(
+    query: Query,
+    decision: Decision,
+    *,
+    mine: Collection[str],
+    nobody: Collection[str],
+    failed: Collection[str],
+    cause: Exception | None,
+) -> Permit:
+    """The permit, once duties have been carried out, with what is left to its holder.
+
+    Raises:
+        Denied: it is none, or nobody here can do what must be done.
+        UnfulfilledError: a duty failed.
+    """
+    if decision.effect is not Effect.ALLOW or nobody:
+        unsupported = nobody if decision.effect is Effect.ALLOW else ()
+        raise Denied(query, decision, unsupported) from cause
+    if failed:
+        raise unfulfilled(failed, decision) from cause
+    return Permit(query, decision, mine)
 
 
 def shared_out(

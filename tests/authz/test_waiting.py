@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz import waiting
 from authz.errors import OverloadedError
 from authz.procedures import Asked
 from authz.waiting import BATCH, CALLER_SHARE, EMERGENCY_SHARE, LIMIT, Waiting, WaitingRoom
@@ -117,4 +116,3 @@ def test_everyone_is_served_once_and_in_their_order(loop, calls):
             assert mine == [w for w in waits if w.asked.caller == caller and w.urgent is urgent]
     assert all(len(b) == 1 or sum(w.weight for w in b) <= BATCH for b in batches)
     assert room._of_caller == {}
-    assert waiting.BATCH == BATCH
