@@ -11,12 +11,15 @@ from pathlib import Path
 from prometheus_client import start_http_server
 
 from audit.errors import Error as AuditError
-from authz.callers import RECHECK, Tls
-from authz.errors import BundleError, Error, TrustError
+from authz.errors import BundleError, Error
 from authz.policies import default_folder
-from authz.server import Listener, give_back
 from authz.service import Service, Settings
-from authz.servicelog import configure
+from serving.callers import RECHECK, Tls
+from serving.errors import Error as ServingError
+from serving.errors import TrustError
+from serving.listener import Listener, give_back
+from serving.servicelog import configure
+from storage.errors import Error as StorageError
 
 USAGE = 2
 UNREACHABLE = 3
@@ -82,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrustError as exc:
         print(f"dmp serve authz: {exc}", file=sys.stderr)  # noqa: T201 - as above
         return USAGE
-    except (Error, AuditError) as exc:
+    except (Error, AuditError, ServingError, StorageError) as exc:
         print(f"dmp serve authz: {exc}", file=sys.stderr)  # noqa: T201 - as above
         return UNREACHABLE
     except (ValueError, RuntimeError) as exc:

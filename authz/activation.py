@@ -17,7 +17,7 @@ from authz.batch import Activation
 from authz.bundle import Bundle, Product, Standing, build, read_folder
 from authz.errors import BundleError
 from authz.loop import Loop
-from authz.watch import Signature, marks
+from serving.watch import Signature, marks
 
 WATCH_S: Final = 0.5
 

@@ -24,17 +24,14 @@ from audit.errors import Error as AuditError
 from authz.batch import Activation
 from authz.bundle import Summary, restore
 from authz.decider import Decider, Item, Outcome, Report
-from authz.errors import (
-    DatabaseError,
-    Error,
-    RequestError,
-    UnavailableError,
-    UnreachableError,
-    UnrecordableError,
-)
+from authz.errors import Error, UnavailableError, UnreachableError, UnrecordableError
 from authz.procedures import Answered, Asked
 from authz.product import DMP
-from authz.servicelog import configure
+from serving.errors import Error as ServingError
+from serving.errors import RequestError
+from serving.servicelog import configure
+from storage.errors import DatabaseError
+from storage.errors import Error as StorageError
 
 _LENGTH: Final = 4
 _BUFFER: Final = 1 << 22
@@ -43,7 +40,7 @@ CLOSE_S: Final = 2.0
 
 _OPEN, _RUN, _PROBE = "open", "run", "probe"
 _DONE, _REFUSED = "done", "refused"
-_REFUSALS: Final[dict[str, type[Error]]] = {
+_REFUSALS: Final[dict[str, type[Error | StorageError]]] = {
     "DatabaseError": DatabaseError,
     "UnrecordableError": UnrecordableError,
     "UnavailableError": UnavailableError,
@@ -194,7 +191,7 @@ class Servant:
             question, *rest = marshal.loads(self._end.read(int.from_bytes(head)))  # noqa: S302 - from our own process
             try:
                 answer = (_DONE, *self._answer(question, rest))
-            except (Error, AuditError) as exc:
+            except (Error, AuditError, ServingError, StorageError) as exc:
                 name = type(exc).__name__
                 answer = (_REFUSED, name if name in _REFUSALS else "DatabaseError", str(exc))
             self._end.write(_framed(answer))

@@ -17,7 +17,6 @@ from audit.errors import EntryError
 from audit.errors import Error as AuditError
 from audit.log import Log
 from authz.bundle import Bundle, Product, restore
-from authz.clock import boottime
 from authz.decide import failed
 from authz.decision import CHANGE_IMPOSSIBLE, Decision
 from authz.errors import (
@@ -25,7 +24,6 @@ from authz.errors import (
     ChangeError,
     Error,
     RegistryError,
-    RequestError,
     UnavailableError,
     UnreachableError,
     UnrecordableError,
@@ -36,10 +34,13 @@ from authz.query import Query, digest
 from authz.record import draft
 from authz.registry import requests
 from authz.registry.apply import apply
-from authz.registry.database import is_conflict
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
-from authz.servicelog import cause_of
+from serving.clock import boottime
+from serving.errors import RequestError
+from serving.servicelog import cause_of
+from storage.database import is_conflict
+from storage.errors import Error as StorageError
 
 Clock = Callable[[], datetime]
 Random = Callable[[int], bytes]
@@ -90,6 +91,7 @@ _OF_THE_STORE: Final = (
     DBAPIError,
     AuditError,
     RegistryError,
+    StorageError,
     BundleError,
     UnavailableError,
     OSError,

@@ -12,7 +12,7 @@ import structlog
 
 from authz.errors import TokenError
 from authz.token import LEEWAY, Claims, KeySet, Proof, Reason, load, proof_of, verify
-from authz.watch import OnStanding, Watched, Watcher
+from serving.watch import OnStanding, Watched, Watcher
 
 METADATA: Final = "dmp-subject"
 AUDIENCE: Final = "authz"

@@ -8,8 +8,9 @@ from typing import Annotated, Final, NoReturn
 import typer
 from sqlalchemy import Engine
 
-from authz.errors import DatabaseError
 from authz.registry import database
+from storage.database import connect
+from storage.errors import DatabaseError
 
 app = typer.Typer(
     help="Bring the tables of the service up to date, or back. Needs no service.",
@@ -51,9 +52,9 @@ def migrate(
     with _opened(url) as engine:
         if service_role and engine.dialect.name == "sqlite":
             _fail("SQLite knows no roles: protect its file, and name none", 2)
-        before = database.shape(engine)
+        before = database.MIGRATIONS.shape(engine)
         database.migrate(engine)
-        now = database.NEWEST_SHAPE
+        now = database.MIGRATIONS.newest
         print(f"tables at {now}" + ("" if before == now else f", were at {before or 'none'}"))
         if service_role:
             database.entitle(engine, service_role)
@@ -78,11 +79,11 @@ def downgrade(
 
     Exit: 0 done, 2 wrong usage, 3 the database can't be used, or a step failed and nothing changed.
     """
-    known = database.shapes()
+    known = database.MIGRATIONS.shapes()
     if revision not in known:
         _fail(f"no shape `{revision}`: there are {', '.join(known)}", 2)
     with _opened(url) as engine:
-        before = database.shape(engine)
+        before = database.MIGRATIONS.shape(engine)
         if before not in known or revision > before:
             _fail(f"tables at `{before or 'none'}` can't go back to `{revision}`", 2)
         if not yes:
@@ -94,7 +95,7 @@ def downgrade(
 @contextmanager
 def _opened(url: str) -> Iterator[Engine]:
     try:
-        engine = database.connect(url)
+        engine = connect(url)
         try:
             yield engine
         finally:

@@ -17,12 +17,14 @@ import structlog
 from audit.log import Log
 from authz.batch import Activation, Answer, Batcher, Call, Repeated
 from authz.bundle import Bundle, Summary
-from authz.clock import utc_now
-from authz.errors import ChangeError, RequestError
+from authz.errors import ChangeError
 from authz.procedures import Answered, Asked, Form, Prepared, prepare, repeated
 from authz.product import DMP
-from authz.registry.database import connect, migrate
+from authz.registry.database import migrate
 from authz.registry.store import Store
+from serving.clock import utc_now
+from serving.errors import RequestError
+from storage.database import connect
 
 Item = Asked | Activation
 Outcome = Answered | RequestError | None

@@ -17,14 +17,15 @@ import structlog
 from authz import product, wire
 from authz.activation import Activator
 from authz.bearer import Bearers, carried
-from authz.callers import Caller, Context
-from authz.errors import LateError, RequestError
+from authz.errors import LateError
 from authz.loop import Loop
 from authz.metrics import Metrics
 from authz.procedures import Answered, Asked, measure, watched_from
 from authz.status import as_status
 from authz.v1 import authz_pb2 as pb
 from authz.watching import Watching
+from serving.callers import Caller, Context
+from serving.errors import RequestError
 
 MAX_DEADLINE_S: Final = 5.0
 """A call gets no more time than this, whatever its deadline."""

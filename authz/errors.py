@@ -3,9 +3,10 @@
 A denial is not here: it is an answer, not an error.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from authz.mistake import Mistake
+from serving.errors import RequestError
 
 
 class Error(Exception):
@@ -24,35 +25,6 @@ class BundleError(Error):
         count = len(self.mistakes)
         first = f", the first: {self.mistakes[0]}" if self.mistakes else ""
         super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the policies{first}")
-
-
-class RequestError(Error):
-    """A request that can't be decided because it is malformed; nothing is recorded.
-
-    Attributes:
-        violations: (field, what is wrong with which value, remedy), in the order of the fields.
-    """
-
-    def __init__(self, violations: Iterable[tuple[str, str, str]]) -> None:
-        self.violations = tuple(violations)
-        super().__init__(
-            "; ".join(
-                ": ".join((field, "; ".join(filter(None, (wrong, cure)))))
-                for field, wrong, cure in self.violations
-            )
-        )
-
-    def below(self, part: str) -> "RequestError":
-        """The same, with the fields named as they stand in a larger message."""
-        return RequestError((f"{part}.{f}", wrong, cure) for f, wrong, cure in self.violations)
-
-    def renamed(self, names: Mapping[str, str]) -> "RequestError":
-        """The same, with the beginnings of fields that `names` has replaced; the first one counts."""
-        found = []
-        for field, wrong, cure in self.violations:
-            old = next((o for o in names if field == o or field.startswith(f"{o}.")), "")
-            found.append((names[old] + field[len(old) :] if old else field, wrong, cure))
-        return RequestError(found)
 
 
 class UnavailableError(Error):
@@ -106,16 +78,8 @@ class ChangeError(RegistryError):
         return RequestError([(f"change.{self.field}", str(self), "")])
 
 
-class ConflictError(RegistryError):
-    """Another writer changed the registry since the batch caught up: decide the batch again."""
-
-
 class AheadError(RegistryError):
     """A revision is asked for that the registry has not reached: it was restored from a backup."""
-
-
-class DatabaseError(RegistryError):
-    """The database can't be opened, is not one of ours, or can't keep the promise of durability."""
 
 
 class InsError(Error):
@@ -135,31 +99,6 @@ class InsError(Error):
     def rule(self) -> str:
         """The first broken rule, a value of `authz.ins.Rule`."""
         return self.failures[0][0]
-
-
-class IdentityError(Error):
-    """A number or a certificate does not say who someone is.
-
-    The message never holds a number or a name.
-    """
-
-
-class TrustError(Error):
-    """The authorities or the lists of what they revoked can't be used, so nothing can be trusted."""
-
-
-class UntrustedError(Error):
-    """A certificate is not trusted.
-
-    The message never holds a number or a name.
-
-    Attributes:
-        reason: why, a value of `authz.trust.Reason`.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason = reason
-        super().__init__(f"{reason}: {detail}")
 
 
 class TokenError(Error):

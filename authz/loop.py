@@ -13,11 +13,12 @@ import structlog
 
 from authz.batch import Activation
 from authz.bundle import Summary
-from authz.clock import boottime
 from authz.decider import Item, Outcome, Report
-from authz.errors import Error, LateError, RequestError, UnavailableError, UnrecordableError
+from authz.errors import Error, LateError, UnavailableError, UnrecordableError
 from authz.procedures import Answered, Asked
 from authz.waiting import Fresh, Waiting, WaitingRoom
+from serving.clock import boottime
+from serving.errors import RequestError
 
 PATIENCE_S: Final = 0.005
 """Nobody waits longer than this for others to come."""

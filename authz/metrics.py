@@ -5,9 +5,10 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from authz.bundle import Standing
-from authz.errors import TokenError, UntrustedError
+from authz.errors import TokenError
 from authz.model import Effect
 from authz.procedures import Answered
+from serving.errors import UntrustedError
 
 
 class Metrics:

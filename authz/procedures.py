@@ -14,13 +14,13 @@ from google.protobuf.message import DecodeError, Message
 from authz import product, wire
 from authz.bundle import Bundle
 from authz.decision import Decision
-from authz.errors import RequestError
 from authz.explain import explain
 from authz.facts import COMPUTED
 from authz.model import Effect
 from authz.query import MAX_VIOLATIONS, Query, Violation, check
 from authz.token import Proof
 from authz.v1 import authz_pb2 as pb
+from serving.errors import RequestError
 
 MAX_BATCH: Final = 1_000
 LANGUAGES: Final = ("fr", "en")

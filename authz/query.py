@@ -16,11 +16,13 @@ from typing import Final
 
 import orjson
 
-from authz import idnat, ins
-from authz.errors import IdentityError, InsError, RequestError
+from authz import ins
+from authz.errors import InsError
 from authz.mistake import suggest
 from authz.model import UNKNOWN_ACTION, Kind, Vocabulary
 from authz.registry.changes import Change
+from serving import idnat
+from serving.errors import IdentityError, RequestError
 
 MAX_ID: Final = 128
 MAX_TEXT: Final = 500

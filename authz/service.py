@@ -19,27 +19,28 @@ from authz.activation import Activator, signature
 from authz.apart import Apart
 from authz.bearer import Bearers
 from authz.bundle import Bundle, Standing, build, read_folder
-from authz.callers import Callers, Tls, always
-from authz.clock import utc_now
 from authz.decider import Decider, Inside
 from authz.door import Door
 from authz.errors import UnreachableError
 from authz.loop import Deciding, Loop
 from authz.metrics import Metrics
 from authz.product import DMP
-from authz.server import (
-    BUNDLE_HEALTH,
-    DATABASE_HEALTH,
-    LOG_HEALTH,
-    NOT_SERVING,
-    SERVICES,
-    SERVING,
-    TRUST_HEALTH,
-    Listener,
-    build_server,
-    local_only,
-)
+from authz.waiting import LIMIT
 from authz.watching import Watching
+from serving.callers import Callers, Tls, always
+from serving.clock import utc_now
+from serving.listener import NOT_SERVING, SERVING, Listener, build_server, local_only
+
+SERVICES: Final = (
+    "",
+    "authz.v1.AuthzService",
+    "authz.v1.RegistryService",
+    "authz.v1.PolicyService",
+)
+LOG_HEALTH: Final = "dmp.log"
+DATABASE_HEALTH: Final = "dmp.database"
+BUNDLE_HEALTH: Final = "dmp.bundle"
+TRUST_HEALTH: Final = "dmp.trust"
 
 DRAIN_S: Final = 5.5
 """What was accepted is decided within this time; a little longer than any call may take."""
@@ -232,10 +233,11 @@ class Service:
             )
             server, address = build_server(
                 listener,
-                door=door,
+                handlers=door.handlers(),
                 servicer=self._health,
                 credentials=secured.credentials() if secured else None,
-                reflect=self._settings.reflection,
+                reflected=SERVICES[1:] if self._settings.reflection else (),
+                pending=LIMIT,
             )
             self._servers.append(server)
             await server.start()

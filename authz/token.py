@@ -29,8 +29,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from authz.errors import TokenError, TrustError
+from authz.errors import TokenError
 from authz.query import Subject, Voucher
+from serving.errors import TrustError
 
 ALGORITHM: Final = "EdDSA"
 TYPE: Final = "dmp-subject+jwt"

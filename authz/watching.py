@@ -12,11 +12,12 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from authz.errors import DatabaseError, OverloadedError, UnavailableError
+from authz.errors import OverloadedError, UnavailableError
 from authz.registry import feed
-from authz.registry.database import connect
 from authz.registry.feed import Feed
-from authz.servicelog import cause_of
+from serving.servicelog import cause_of
+from storage.database import connect
+from storage.errors import DatabaseError
 
 PORTION: Final = 500
 """Events read at once."""

@@ -13,7 +13,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz.bundle import Standing
 from authz.decision import Decision
-from authz.errors import RequestError
 from authz.explain import Explanation, RuleFinding
 from authz.model import Effect, Verdict, Wording
 from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
@@ -22,6 +21,7 @@ from authz.registry.feed import Feed
 from authz.registry.state import Grantee, GranteeKind, PatientState
 from authz.token import Proof, vouch
 from authz.v1 import authz_pb2 as pb
+from serving.errors import RequestError
 
 MAX_CONTENT: Final = 1_000
 """Characters of any text in a change."""

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Table, event, update
 from audit.entry import Entry, rfc3339, uuid7
 from audit.log import Log
 from authz.registry import tables
-from authz.registry.database import connect, migrate
+from authz.registry.database import migrate
 from bench.asking import DOCTOR
+from storage.database import connect
 
 SEED: Final = 2011
 AT: Final = datetime(2026, 5, 4, 10, tzinfo=UTC)

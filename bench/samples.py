@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 from authz.bundle import Bundle, build, read_folder
-from authz.errors import RequestError
 from authz.facts import COMPUTED, FactComputer
 from authz.model import Fact, FactValue, Kind, Vector
 from authz.policies import default_folder
@@ -15,6 +14,7 @@ from authz.query import Query, check
 from authz.registry.state import PatientState
 from authz.workbench.scenarios import read_scenarios
 from bench.peers import Policies
+from serving.errors import RequestError
 
 PEOPLE = ("", "A", "B", "C")
 """Few identifiers, so that two of them are often the same."""

@@ -139,8 +139,8 @@ async def _decision_point(database: str, opened: AsyncExitStack) -> Mapping[str,
     from authz import service  # noqa: PLC0415 - an empty server starts without it
     from authz.door import Door  # noqa: PLC0415
     from authz.policies import default_folder  # noqa: PLC0415
-    from authz.server import Listener  # noqa: PLC0415
-    from authz.servicelog import configure  # noqa: PLC0415
+    from serving.listener import Listener  # noqa: PLC0415
+    from serving.servicelog import configure  # noqa: PLC0415
 
     doors: list[Door] = []
 

@@ -24,7 +24,8 @@ from sqlalchemy import Engine, insert
 
 import audit.tables
 from authz.registry import tables
-from authz.registry.database import connect, migrate
+from authz.registry.database import migrate
+from storage.database import connect
 
 KINDS: Final = ("sqlite", "postgresql")
 SETTINGS: Final = """

@@ -31,10 +31,10 @@ from authz import bundle as bundles
 from authz.batch import Batcher
 from authz.bundle import Bundle, Product
 from authz.product import DMP
-from authz.server import Listener
 from authz.service import Service, Settings
 from authz.v1 import authz_pb2 as pb
 from authz.v1 import authz_pb2_grpc as rpc
+from serving.listener import Listener
 from tests.shared import ROOT
 
 POLICIES = ROOT / "policies"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.shared import ROOT
 
-ROOMS = ("authz", "audit", "clients")
+ROOMS = ("authz", "audit", "clients", "dossier", "serving", "storage")
 LINTER = Path(sys.executable).with_name("lint-imports")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared import ROOT
 
-ROOMS = ("authz", "audit", "clients")
+ROOMS = ("authz", "audit", "clients", "dossier", "serving", "storage")
 OWNERS = f"""
 from importlib.metadata import packages_distributions
 owners = packages_distributions()

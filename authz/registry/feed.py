@@ -10,8 +10,9 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, select
 
-from authz.errors import AheadError, DatabaseError
+from authz.errors import AheadError
 from authz.registry import tables
+from storage.errors import DatabaseError
 
 _HEAD: Final = select(tables.head.c.revision)
 _AFTER: Final = (

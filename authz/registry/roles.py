@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from authz.errors import DatabaseError
+from storage.errors import DatabaseError
 
 RIGHTS: Final[Mapping[str, str]] = {
     "patients": "SELECT, INSERT, UPDATE",

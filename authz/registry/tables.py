@@ -1,18 +1,13 @@
 """The tables of the registry, for SQLite and PostgreSQL. Only `store` writes to them.
 
-Instants are RFC 3339 text in UTC with microseconds, dates ISO text: both sort as they read, in
-either database. `metadata` is what migrations are compared with.
+`metadata` is what migrations are compared with.
 """
 
-from datetime import date, datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -20,62 +15,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
 )
-from sqlalchemy.types import TypeEngine
 
-from audit.entry import rfc3339
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, as text in UTC; one without time zone is refused."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Writes RFC 3339."""
-        return None if value is None else rfc3339(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Reads RFC 3339."""
-        return None if value is None else datetime.fromisoformat(value)
-
-
-class Day(TypeDecorator[date]):
-    """A date without time, as ISO text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: date | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Writes YYYY-MM-DD."""
-        return None if value is None else value.isoformat()
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> date | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Reads YYYY-MM-DD."""
-        return None if value is None else date.fromisoformat(value)
-
-
-class Flag(TypeDecorator[bool]):
-    """Yes or no; SQLite's strict tables know it as 1 or 0."""
-
-    impl = Boolean
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """The type of the column."""
-        return Integer() if dialect.name == "sqlite" else Boolean()
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> bool | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
-        """Reads a boolean."""
-        return None if value is None else bool(value)
-
+from storage.columns import Day, Flag, Instant, Number
 
 metadata: Final = MetaData()
 
-# SQLite checks types in strict tables only, and these know no other name for a 64-bit integer.
-_Revision: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 patients: Final = Table(
     "patients",
@@ -91,7 +36,7 @@ patients: Final = Table(
     Column("consent_break_glass", Flag, nullable=False),
     Column("consent_masked", Flag, nullable=False),
     Column("consent_feeding", Flag, nullable=False),
-    Column("revision", _Revision, nullable=False),
+    Column("revision", Number, nullable=False),
     CheckConstraint("status IN ('open', 'closed', 'destroyed')", name="patients_status"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
@@ -152,7 +97,7 @@ representatives: Final = Table(
 changes: Final = Table(
     "changes",
     metadata,
-    Column("revision", _Revision, primary_key=True, autoincrement=False),
+    Column("revision", Number, primary_key=True, autoincrement=False),
     Column("ins", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("decision_id", Text, nullable=False),
@@ -194,7 +139,7 @@ head: Final = Table(
     "head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("revision", _Revision, nullable=False),
+    Column("revision", Number, nullable=False),
     Column("bundle", Text, ForeignKey("bundles.digest")),
     CheckConstraint("id = 1", name="head_is_one_row"),
     sqlite_strict=True,

@@ -465,6 +465,154 @@ class CheckBatchResponse(_message.Message):
 Global___CheckBatchResponse: _TypeAlias = CheckBatchResponse  # noqa: Y015
 
 @_typing.final
+class FilterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    PATIENT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """document.list or document.read"""
+    patient: _builtins.str
+    """INS"""
+    @_builtins.property
+    def subject(self) -> Global___Subject: ...
+    @_builtins.property
+    def context(self) -> Global___Context: ...
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        action: _builtins.str = ...,
+        patient: _builtins.str = ...,
+        context: Global___Context | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "context", b"context", "patient", b"patient", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterRequest: _TypeAlias = FilterRequest  # noqa: Y015
+
+@_typing.final
+class FilterResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """absent when the decision is a denial"""
+
+    def __init__(
+        self,
+        *,
+        decision: Global___Decision | None = ...,
+        condition: Global___Condition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "decision", b"decision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterResponse: _TypeAlias = FilterResponse  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """Which labels may be shown: those for which one clause of `allow` holds and none of `deny`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOW_FIELD_NUMBER: _builtins.int
+    DENY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def allow(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]: ...
+    @_builtins.property
+    def deny(self) -> _containers.RepeatedCompositeFieldContainer[Global___Clause]: ...
+    def __init__(
+        self,
+        *,
+        allow: _abc.Iterable[Global___Clause] | None = ...,
+        deny: _abc.Iterable[Global___Clause] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "deny", b"deny"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class Clause(_message.Message):
+    """What one rule still asks of a label; it holds when all its tests do, so one without tests holds always."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TESTS_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    OBLIGATIONS_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """the rule's uid"""
+    reason_code: _builtins.str
+    @_builtins.property
+    def tests(self) -> _containers.RepeatedCompositeFieldContainer[Global___Test]: ...
+    @_builtins.property
+    def obligations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """due when the clause is of `allow`, holds, and none of `deny` does"""
+
+    def __init__(
+        self,
+        *,
+        tests: _abc.Iterable[Global___Test] | None = ...,
+        rule: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+        obligations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["obligations", b"obligations", "reason_code", b"reason_code", "rule", b"rule", "tests", b"tests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Clause: _TypeAlias = Clause  # noqa: Y015
+
+@_typing.final
+class Test(_message.Message):
+    """A label passes when the named field has one of the values; with `negated`, when it has none of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    NEGATED_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """field of authz.v1.Document: type, authors, author_structure, visibility, status"""
+    negated: _builtins.bool
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        negated: _builtins.bool = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "negated", b"negated", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Test: _TypeAlias = Test  # noqa: Y015
+
+@_typing.final
 class ExplainRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1403,6 +1551,102 @@ class Patient(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Patient: _TypeAlias = Patient  # noqa: Y015
+
+@_typing.final
+class ListPatientsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    after: _builtins.str
+    """the INS after which to go on; empty for the first page"""
+    page_size: _builtins.int
+    """1 to 1,000; 0 for 1,000"""
+    @_builtins.property
+    def subject(self) -> Global___Subject: ...
+    @_builtins.property
+    def context(self) -> Global___Context: ...
+    def __init__(
+        self,
+        *,
+        subject: Global___Subject | None = ...,
+        context: Global___Context | None = ...,
+        after: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "context", b"context", "page_size", b"page_size", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPatientsRequest: _TypeAlias = ListPatientsRequest  # noqa: Y015
+
+@_typing.final
+class ListPatientsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_FIELD_NUMBER: _builtins.int
+    PATIENTS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    """where to go on; empty on the last page"""
+    @_builtins.property
+    def decision(self) -> Global___Decision: ...
+    @_builtins.property
+    def patients(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorisedPatient]:
+        """empty when the decision is a denial"""
+
+    def __init__(
+        self,
+        *,
+        decision: Global___Decision | None = ...,
+        patients: _abc.Iterable[Global___AuthorisedPatient] | None = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "next", b"next", "patients", b"patients"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPatientsResponse: _TypeAlias = ListPatientsResponse  # noqa: Y015
+
+@_typing.final
+class AuthorisedPatient(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    TREATING_DOCTOR_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    patient: _builtins.str
+    """INS"""
+    birth_date: _builtins.str
+    """ISO 8601 day; empty if unknown"""
+    treating_doctor: _builtins.bool
+    """the subject is a treating doctor of this patient"""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """of the authorisation that lasts longest"""
+
+    def __init__(
+        self,
+        *,
+        patient: _builtins.str = ...,
+        birth_date: _builtins.str = ...,
+        treating_doctor: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "expires_at", b"expires_at", "patient", b"patient", "treating_doctor", b"treating_doctor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorisedPatient: _TypeAlias = AuthorisedPatient  # noqa: Y015
 
 @_typing.final
 class GetBundleRequest(_message.Message):

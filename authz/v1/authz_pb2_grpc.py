@@ -49,6 +49,11 @@ class AuthzServiceStub:
                 request_serializer=authz_dot_v1_dot_authz__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=authz_dot_v1_dot_authz__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.Filter = channel.unary_unary(
+                '/authz.v1.AuthzService/Filter',
+                request_serializer=authz_dot_v1_dot_authz__pb2.FilterRequest.SerializeToString,
+                response_deserializer=authz_dot_v1_dot_authz__pb2.FilterResponse.FromString,
+                _registered_method=True)
 
 
 class AuthzServiceServicer:
@@ -75,6 +80,16 @@ class AuthzServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Filter(self, request, context):
+        """Decides which of a patient's documents a subject may be shown, all with one decision: what remains open
+        once everything but the document is known is a condition over the labels of documents. A document meets
+        it exactly when a Check of the same request with that document would allow it, until the registry or the
+        policies change. The decision is an allow when some label could meet the condition.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthzServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +107,11 @@ def add_AuthzServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=authz_dot_v1_dot_authz__pb2.ExplainRequest.FromString,
                     response_serializer=authz_dot_v1_dot_authz__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Filter': grpc.unary_unary_rpc_method_handler(
+                    servicer.Filter,
+                    request_deserializer=authz_dot_v1_dot_authz__pb2.FilterRequest.FromString,
+                    response_serializer=authz_dot_v1_dot_authz__pb2.FilterResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -185,6 +205,33 @@ class AuthzService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def Filter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/authz.v1.AuthzService/Filter',
+            authz_dot_v1_dot_authz__pb2.FilterRequest.SerializeToString,
+            authz_dot_v1_dot_authz__pb2.FilterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class RegistryServiceStub:
     """Missing associated documentation comment in .proto file."""
@@ -209,6 +256,11 @@ class RegistryServiceStub:
                 '/authz.v1.RegistryService/Watch',
                 request_serializer=authz_dot_v1_dot_authz__pb2.WatchRequest.SerializeToString,
                 response_deserializer=authz_dot_v1_dot_authz__pb2.WatchResponse.FromString,
+                _registered_method=True)
+        self.ListPatients = channel.unary_unary(
+                '/authz.v1.RegistryService/ListPatients',
+                request_serializer=authz_dot_v1_dot_authz__pb2.ListPatientsRequest.SerializeToString,
+                response_deserializer=authz_dot_v1_dot_authz__pb2.ListPatientsResponse.FromString,
                 _registered_method=True)
 
 
@@ -241,6 +293,14 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPatients(self, request, context):
+        """Lists the open dossiers on which a professional has a valid authorisation, in person or through the
+        structure, by INS and page by page, if policy allows it (action patient.list, TD0.4).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -258,6 +318,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=authz_dot_v1_dot_authz__pb2.WatchRequest.FromString,
                     response_serializer=authz_dot_v1_dot_authz__pb2.WatchResponse.SerializeToString,
+            ),
+            'ListPatients': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPatients,
+                    request_deserializer=authz_dot_v1_dot_authz__pb2.ListPatientsRequest.FromString,
+                    response_serializer=authz_dot_v1_dot_authz__pb2.ListPatientsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -341,6 +406,33 @@ class RegistryService:
             '/authz.v1.RegistryService/Watch',
             authz_dot_v1_dot_authz__pb2.WatchRequest.SerializeToString,
             authz_dot_v1_dot_authz__pb2.WatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPatients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/authz.v1.RegistryService/ListPatients',
+            authz_dot_v1_dot_authz__pb2.ListPatientsRequest.SerializeToString,
+            authz_dot_v1_dot_authz__pb2.ListPatientsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,12 @@ class AuthzServiceStub:
     """Decides up to 1,000 requests, in order; all are on record, or none is."""
     Explain: _grpc.UnaryUnaryMultiCallable[_authz_pb2.ExplainRequest, _authz_pb2.ExplainResponse]
     """Decides one request and says why; it is on record as any other."""
+    Filter: _grpc.UnaryUnaryMultiCallable[_authz_pb2.FilterRequest, _authz_pb2.FilterResponse]
+    """Decides which of a patient's documents a subject may be shown, all with one decision: what remains open
+    once everything but the document is known is a condition over the labels of documents. A document meets
+    it exactly when a Check of the same request with that document would allow it, until the registry or the
+    policies change. The decision is an allow when some label could meet the condition.
+    """
 
 @_typing.type_check_only
 class AuthzServiceAsyncStub(AuthzServiceStub):
@@ -52,6 +58,12 @@ class AuthzServiceAsyncStub(AuthzServiceStub):
     """Decides up to 1,000 requests, in order; all are on record, or none is."""
     Explain: _aio.UnaryUnaryMultiCallable[_authz_pb2.ExplainRequest, _authz_pb2.ExplainResponse]  # type: ignore[assignment]
     """Decides one request and says why; it is on record as any other."""
+    Filter: _aio.UnaryUnaryMultiCallable[_authz_pb2.FilterRequest, _authz_pb2.FilterResponse]  # type: ignore[assignment]
+    """Decides which of a patient's documents a subject may be shown, all with one decision: what remains open
+    once everything but the document is known is a condition over the labels of documents. A document meets
+    it exactly when a Check of the same request with that document would allow it, until the registry or the
+    policies change. The decision is an allow when some label could meet the condition.
+    """
 
 class AuthzServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -78,6 +90,18 @@ class AuthzServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authz_pb2.ExplainResponse, _abc.Awaitable[_authz_pb2.ExplainResponse]]:
         """Decides one request and says why; it is on record as any other."""
 
+    @_abc_1.abstractmethod
+    def Filter(
+        self,
+        request: _authz_pb2.FilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authz_pb2.FilterResponse, _abc.Awaitable[_authz_pb2.FilterResponse]]:
+        """Decides which of a patient's documents a subject may be shown, all with one decision: what remains open
+        once everything but the document is known is a condition over the labels of documents. A document meets
+        it exactly when a Check of the same request with that document would allow it, until the registry or the
+        policies change. The decision is an allow when some label could meet the condition.
+        """
+
 def add_AuthzServiceServicer_to_server(servicer: AuthzServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class RegistryServiceStub:
@@ -98,6 +122,10 @@ class RegistryServiceStub:
     from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
     that revision, because it was restored from a backup: forget what was read from it, and begin again.
     """
+    ListPatients: _grpc.UnaryUnaryMultiCallable[_authz_pb2.ListPatientsRequest, _authz_pb2.ListPatientsResponse]
+    """Lists the open dossiers on which a professional has a valid authorisation, in person or through the
+    structure, by INS and page by page, if policy allows it (action patient.list, TD0.4).
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -114,6 +142,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
     from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
     that revision, because it was restored from a backup: forget what was read from it, and begin again.
+    """
+    ListPatients: _aio.UnaryUnaryMultiCallable[_authz_pb2.ListPatientsRequest, _authz_pb2.ListPatientsResponse]  # type: ignore[assignment]
+    """Lists the open dossiers on which a professional has a valid authorisation, in person or through the
+    structure, by INS and page by page, if policy allows it (action patient.list, TD0.4).
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,6 +178,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         allows it (action registry.watch). The stream ends after a quarter of an hour at the latest: watch again
         from the last revision that was read. It ends with OUT_OF_RANGE when the registry has not reached
         that revision, because it was restored from a backup: forget what was read from it, and begin again.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPatients(
+        self,
+        request: _authz_pb2.ListPatientsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authz_pb2.ListPatientsResponse, _abc.Awaitable[_authz_pb2.ListPatientsResponse]]:
+        """Lists the open dossiers on which a professional has a valid authorisation, in person or through the
+        structure, by INS and page by page, if policy allows it (action patient.list, TD0.4).
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

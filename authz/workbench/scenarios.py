@@ -11,7 +11,6 @@ from typing import Final
 
 from authz.bundle import Bundle
 from authz.decide import NO_RULE_ALLOWS
-from authz.errors import RequestError
 from authz.facts import COMPUTED, FactComputer
 from authz.mistake import Mistake, suggest
 from authz.model import Effect, Vector, Verdict, Vocabulary, Wording
@@ -22,6 +21,7 @@ from authz.vocabulary import wording
 from authz.workbench.asked import QueryReader
 from authz.workbench.cast import Cast, CastReader, instant, read_cast
 from authz.workbench.given import StateReader
+from serving.errors import RequestError
 
 FOLDER: Final = "scenarios"
 PEOPLE: Final = f"{FOLDER}/people.yaml"

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from authz import callers as tls
-from authz.clock import utc_now
-from authz.errors import Error as AuthzError
 from clients.archive.outbox import Outbox
 from clients.archive.server import serving
 from clients.archive.store import Store
 from clients.sdk import PLAIN, Error, Security, Tls, aio
+from serving import callers as tls
+from serving.clock import utc_now
+from serving.errors import Error as ServingError
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     settings = _arguments().parse_args()
     try:
         asyncio.run(_serve(settings))
-    except (Error, AuthzError, OSError, RuntimeError) as exc:
+    except (Error, ServingError, OSError, RuntimeError) as exc:
         sys.exit(f"error: {exc}")
 
 

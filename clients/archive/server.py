@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import grpc
 
-from authz.callers import Callers
-from authz.errors import UntrustedError
 from clients.archive.service import MAX_CONTENT, ArchiveService, needs
 from clients.archive.store import Store
 from clients.archive.v1 import archive_pb2_grpc as rpc
 from clients.sdk import SettingsError, aio
 from clients.sdk.gate import Gate
+from serving.callers import Callers
+from serving.errors import UntrustedError
 
 GRACE_S: Final = 5.0
 _HERE: Final = ("127.0.0.1", "[::1]", "localhost")

@@ -14,14 +14,15 @@ from cryptography import x509
 from rich.console import Console
 from rich.table import Table
 
-from authz.certificate import serial
 from authz.errors import Error as AuthzError
-from authz.errors import UntrustedError
-from authz.identity import peer_of
-from authz.trust import Trust
 from clients.pki import authority
 from clients.pki.errors import Error, InputError
 from clients.pki.folder import LIST_LIFETIME, PERSONS, SERVICES, STRUCTURES, Folder, Issued
+from serving.certificate import serial
+from serving.errors import Error as ServingError
+from serving.errors import UntrustedError
+from serving.identity import peer_of
+from serving.trust import Trust
 
 app = typer.Typer(
     help="Make and revoke certificates of a development authority. Needs no service.",
@@ -289,7 +290,7 @@ def _exit_codes() -> Iterator[None]:
         _fail(str(exc), _USAGE)
     except Error as exc:
         _fail(str(exc), _STANDING)
-    except (AuthzError, OSError) as exc:
+    except (AuthzError, ServingError, OSError) as exc:
         _fail(str(exc), _USAGE)
 
 

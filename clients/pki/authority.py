@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from authz import idnat
-from authz.errors import IdentityError
-from authz.identity import SERVICE_UNIT, TEST_CARD, service_name
 from clients.pki.errors import InputError, StandingError
+from serving import idnat
+from serving.errors import IdentityError
+from serving.identity import SERVICE_UNIT, TEST_CARD, service_name
 
 ISSUING_AGENCY: Final = "GIP-CPS"
 

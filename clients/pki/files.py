@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from authz.certificate import parse
-from authz.errors import IdentityError
 from clients.pki.errors import InputError, StandingError
+from serving.certificate import parse
+from serving.errors import IdentityError
 
 PRIVATE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700

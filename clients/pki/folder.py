@@ -1,6 +1,6 @@
 """A development authority in a folder: three authorities, what they issued, what they revoked.
 
-    authorities/  roots.pem services.pem persons.pem   public: what `authz.trust.load` reads
+    authorities/  roots.pem services.pem persons.pem   public: what `serving.trust.load` reads
     crls/         roots.pem services.pem persons.pem   public: as above
     signers/      NAME.pem                             public: what `authz.token.load` reads
     issued/       SERIAL.pem                           every certificate that was ever issued
@@ -28,12 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from authz.certificate import extension, hexadecimal, is_issued, serial
-from authz.errors import Error as AuthzError
-from authz.errors import UntrustedError
-from authz.identity import peer_of, service_name
 from authz.token import key_id
-from authz.trust import Trust, load
 from clients.pki import files
 from clients.pki.authority import (
     Holder,
@@ -44,6 +39,11 @@ from clients.pki.authority import (
     make_root,
 )
 from clients.pki.errors import InputError, StandingError
+from serving.certificate import extension, hexadecimal, is_issued, serial
+from serving.errors import Error as ServingError
+from serving.errors import UntrustedError
+from serving.identity import peer_of, service_name
+from serving.trust import Trust, load
 
 ROOTS: Final = "roots"
 SERVICES: Final = "services"
@@ -152,7 +152,7 @@ class Folder:
         """
         try:
             service_name(name)
-        except AuthzError as exc:
+        except ServingError as exc:
             raise InputError(str(exc)) from exc
         with self._locked():
             public = self._of("signers", f"{name}.pem")
@@ -209,7 +209,7 @@ class Folder:
         self._check_made()
         try:
             return load(self.path, test=test)
-        except AuthzError as exc:
+        except ServingError as exc:
             raise StandingError(str(exc)) from exc
 
     def _fill(self, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authz.registry.database import connect
+from storage.database import connect
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from audit.display import named_facts
 from audit.entry import uuid7
 from audit.tables import log_batches, metadata
 from audit.verify import verify
-from authz.registry.database import connect
+from storage.database import connect
 from tests.audit.world import ALICE, ORIGIN, START_MS, append, draft, fill, opened
 
 ROOT = Path(__file__).parents[2]

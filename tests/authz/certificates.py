@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from authz.trust import Trust
 from clients.pki import authority
 from clients.pki.authority import Holder, Signer
+from serving.trust import Trust
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -13,9 +13,11 @@ from authz import product
 from authz.apart import Apart
 from authz.batch import Activation
 from authz.decider import Decider
-from authz.errors import DatabaseError, RequestError, UnavailableError
+from authz.errors import UnavailableError
 from authz.procedures import Asked, measure
 from authz.v1 import authz_pb2 as pb
+from serving.errors import RequestError
+from storage.errors import DatabaseError
 from tests.service import (
     ANASTA,
     bundle_of,

@@ -21,9 +21,10 @@ from authz.product import CHANGE, CHECK, DMP
 from authz.query import Context, Document, Query, Subject
 from authz.registry import tables
 from authz.registry.changes import Change, CloseDossier, OpenDossier, SetConsents
-from authz.registry.database import connect, migrate
+from authz.registry.database import migrate
 from authz.registry.state import DossierStatus, Grantee, GranteeKind
 from authz.registry.store import Store
+from storage.database import connect
 from tests.service import ANASTA, NOW, bundle_of, copied, entries, intact, patient
 
 DOCTOR = Subject(

@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authz import bearer as module
 from authz.bearer import METADATA, Bearers, carried
-from authz.errors import TokenError, TrustError
+from authz.errors import TokenError
 from authz.query import Subject
 from authz.token import issue, vouch
 from clients.pki import files
+from serving.errors import TrustError
 from tests.authz.tls import World, asked, echo, echoing
 
 MINUTE = timedelta(minutes=1)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from authz import product
 from authz.bundle import Bundle
-from authz.errors import RequestError
 from authz.facts import COMPUTED, PARAMETERS, FactComputer
 from authz.model import Kind
 from authz.query import CONFIDENTIALITY, Context, Document, Query, Subject, Target, Voucher, check
@@ -43,6 +42,7 @@ from authz.registry.state import (
     TreatingDoctor,
     unknown,
 )
+from serving.errors import RequestError
 from tests.authz.samples import (
     CLINIC,
     COLLEAGUE,

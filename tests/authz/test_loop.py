@@ -9,17 +9,12 @@ import pytest
 from authz import loop as loops
 from authz import waiting
 from authz.bundle import Summary
-from authz.clock import boottime
 from authz.decider import Item, Report
-from authz.errors import (
-    LateError,
-    OverloadedError,
-    RequestError,
-    UnavailableError,
-    UnrecordableError,
-)
+from authz.errors import LateError, OverloadedError, UnavailableError, UnrecordableError
 from authz.loop import Loop
 from authz.procedures import Answered, Asked
+from serving.clock import boottime
+from serving.errors import RequestError
 
 BUNDLE = Summary("0" * 64, 1, 1, 1)
 

@@ -12,14 +12,15 @@ from sqlalchemy import event
 
 from authz import batch as batches
 from authz.batch import Call, Repeated
-from authz.errors import DatabaseError, UnavailableError
-from authz.registry.database import connect
-from authz.registry.postgresql import Confirmed
+from authz.errors import UnavailableError
 from authz.registry.state import DossierStatus
 from authz.registry.store import Store
-from authz.server import Listener
 from authz.service import Service, Settings
 from authz.v1 import authz_pb2 as pb
+from serving.listener import Listener
+from storage.database import connect
+from storage.errors import DatabaseError
+from storage.postgresql import Confirmed
 from tests.authz.registry.samples import CHILD, put, read
 from tests.authz.registry.samples import opened as an_open_dossier
 from tests.authz.test_batch import ANASTA, World, batcher, opening, reading

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz import ins
-from authz.errors import RequestError
 from authz.facts import COMPUTED
 from authz.model import Kind, Vocabulary
 from authz.query import (
@@ -25,6 +24,7 @@ from authz.query import (
     Target,
     check,
 )
+from serving.errors import RequestError
 from tests.authz.samples import CLINIC, DOCTOR, DOCUMENT, NOW, PARENT, PATIENT, READ, TARGET, query
 from tests.authz.worlds import fact_document, our_bundle, vocabulary_of
 

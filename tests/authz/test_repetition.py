@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import event, text
 
 from authz.batch import Activation, Call, Repeated
-from authz.errors import RequestError, UnavailableError
+from authz.errors import UnavailableError
 from authz.query import MAX_ID, digest
 from authz.registry.changes import SetConsents
 from authz.registry.requests import KEPT
 from authz.registry.state import DossierStatus
 from authz.registry.store import Store
 from authz.v1 import authz_pb2 as pb
+from serving.errors import RequestError
 from tests.authz.registry.samples import read
 from tests.authz.test_batch import (
     ANASTA,

@@ -15,9 +15,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from authz.__main__ import main
 from authz.errors import UnavailableError, UnreachableError
-from authz.server import Listener
 from authz.service import Service, Settings
 from authz.v1 import authz_pb2 as pb
+from serving.listener import Listener
 from tests.service import (
     ANASTA,
     POLICIES,

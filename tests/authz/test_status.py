@@ -6,16 +6,15 @@ from google.rpc import error_details_pb2, status_pb2
 
 from authz.errors import (
     ChangeError,
-    DatabaseError,
     LateError,
     OverloadedError,
-    RequestError,
     TokenError,
     UnavailableError,
     UnrecordableError,
-    UntrustedError,
 )
 from authz.status import as_status
+from serving.errors import RequestError, UntrustedError
+from storage.errors import DatabaseError
 
 
 def unpacked(error: Exception) -> tuple[grpc.StatusCode, str, dict[str, object]]:

@@ -11,7 +11,6 @@ import grpc
 import pytest
 from typer.testing import CliRunner
 
-from authz import server, watch
 from authz.__main__ import main
 from authz.bearer import METADATA
 from authz.query import Subject
@@ -19,6 +18,7 @@ from authz.token import issue
 from authz.v1 import authz_pb2 as pb
 from clients.cli.app import app
 from clients.pki import files
+from serving import listener, watch
 from tests.authz.tls import World
 from tests.service import (
     ANASTA,
@@ -190,7 +190,7 @@ async def test_handshakes_that_fail_trouble_nobody(tmp_path, world):
 async def test_the_age_of_a_connection_ends_no_call(tmp_path, world, monkeypatch):
     """Connections are renewed now and then, and no call fails of it."""
     age = ("grpc.max_connection_age_ms", 100)
-    monkeypatch.setattr(server, "TLS_OPTIONS", (*server.TLS_OPTIONS, age))
+    monkeypatch.setattr(listener, "TLS_OPTIONS", (*listener.TLS_OPTIONS, age))
     async with secured(tmp_path, world) as service:
         end = asyncio.get_running_loop().time() + 1
         answers = 0

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.errors import TokenError, TrustError
+from authz.errors import TokenError
 from authz.query import Subject
 from authz.token import (
     MAX_LENGTH,
@@ -31,6 +31,7 @@ from authz.token import (
     vouch,
 )
 from authz.v1 import authz_pb2 as pb
+from serving.errors import TrustError
 
 NOW = datetime(2026, 5, 4, 10, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -12,12 +12,13 @@ from grpc_status import rpc_status
 from sqlalchemy import update
 
 from authz import watching
-from authz.errors import OverloadedError, UnavailableError, UntrustedError
+from authz.errors import OverloadedError, UnavailableError
 from authz.registry import tables
-from authz.registry.database import connect
 from authz.registry.store import Store
 from authz.v1 import authz_pb2 as pb
 from authz.watching import Watching
+from serving.errors import UntrustedError
+from storage.database import connect
 from tests.authz.registry.samples import CHILD, PATIENT, opened, put
 from tests.service import ANASTA, patient, running
 from tests.service import opening as open_dossier

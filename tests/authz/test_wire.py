@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz import wire
-from authz.errors import ChangeError, RequestError
+from authz.errors import ChangeError
 from authz.query import Context, Document, Query, Subject, Target
 from authz.registry import changes
 from authz.registry.state import (
@@ -21,6 +21,7 @@ from authz.registry.state import (
     TreatingDoctor,
 )
 from authz.v1 import authz_pb2 as pb
+from serving.errors import RequestError
 from tests.service import ANASTA, NOW, change, doctor, holder, opening
 
 PERSON, STRUCTURE = GranteeKind.PROFESSIONAL, GranteeKind.STRUCTURE

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import grpc
 from cryptography import x509
 
-from authz.callers import Callers, Tls
-from authz.errors import TokenError, UntrustedError
+from authz.errors import TokenError
 from clients.pki import authority
 from clients.pki.folder import Folder
+from serving.callers import Callers, Tls
+from serving.errors import UntrustedError
 from tests.service import CHANNEL, Deadline
 
 DAY = timedelta(days=1)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
-from authz.errors import UntrustedError
-from authz.identity import Kind
-from authz.trust import SERVICES, Reason
 from clients.pki import authority
 from clients.pki.folder import Folder
+from serving.errors import UntrustedError
+from serving.identity import Kind
+from serving.trust import SERVICES, Reason
 
 DAY = timedelta(days=1)
 METHOD = "/test.Test/Who"

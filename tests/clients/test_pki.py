@@ -12,13 +12,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from typer.testing import CliRunner
 
 from authz import token
-from authz.certificate import parse, serial
 from authz.errors import TokenError
 from authz.query import Subject
-from authz.trust import load
 from clients.cli.pki import app
 from clients.pki import authority, files
 from clients.pki.folder import Folder
+from serving.certificate import parse, serial
+from serving.trust import load
 
 DAY = timedelta(days=1)
 DOCTOR = ["professional", "--id", "00B1038575", "--name", "MEDECIN3857"]

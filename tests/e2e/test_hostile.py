@@ -15,9 +15,9 @@ import grpc
 import pytest
 
 from authz import server
-from authz.server import HANDSHAKE_S, MAX_MESSAGE, MAX_METADATA
 from authz.v1 import authz_pb2 as pb
-from authz.watch import WATCH_S
+from serving.listener import HANDSHAKE_S, MAX_MESSAGE, MAX_METADATA
+from serving.watch import WATCH_S
 from tests.e2e import frames
 from tests.e2e.served import Target, many_files, open_files, resident, targeted, unmoved
 from tests.service import CHANNEL, copied, failure, reading, reason, running, until

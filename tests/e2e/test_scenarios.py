@@ -20,13 +20,13 @@ from authz.bundle import Bundle, build, read_folder, restore
 from authz.product import DMP, WATCH
 from authz.query import Context, Query, Subject
 from authz.registry import changes, tables
-from authz.registry.database import connect
 from authz.registry.state import DossierStatus, PatientState, unknown
 from authz.registry.store import Store
 from authz.token import issue
 from authz.v1 import authz_pb2 as pb
 from authz.workbench.scenarios import Scenario, read_scenarios
 from clients.pki import files
+from storage.database import connect
 from tests.service import NOW, POLICIES, Door, entries, running
 
 Metadata = tuple[tuple[str, str], ...]

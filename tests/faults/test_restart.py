@@ -10,7 +10,8 @@ import pytest
 
 from audit.entry import Entry, rfc3339, uuid7
 from audit.log import Log
-from authz.registry.database import connect, migrate
+from authz.registry.database import migrate
+from storage.database import connect
 from tests.databases import Database
 from tests.faults.callers import SOMEBODY, Caller, Told, load
 from tests.faults.figures import Figures

@@ -1,6 +1,7 @@
-"""Runs migrations in the transaction that `authz.registry.database` hands in."""
+"""Runs migrations in the transaction that `storage.migration` hands in."""
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
+attributes = context.config.attributes
+context.configure(connection=attributes["connection"], version_table=attributes["table"])
 context.run_migrations()

@@ -12,10 +12,10 @@ import time
 from sqlalchemy import Engine, func, select
 
 from authz.registry import tables
-from authz.registry.database import connect
 from authz.registry.requests import Answered, find, keep
 from authz.registry.state import unknown
 from authz.registry.store import Store
+from storage.database import connect
 from tests.authz.registry.samples import NOW, opened, save
 
 PAUSE_S = 0.004

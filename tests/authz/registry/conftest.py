@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from authz.registry.database import connect
+from storage.database import connect
 from tests.databases import Database
 
 

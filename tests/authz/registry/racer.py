@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from authz.errors import ConflictError
-from authz.registry.database import connect
 from authz.registry.state import PatientState, Representative, unknown
 from authz.registry.store import Store
+from storage.database import connect
+from storage.errors import ConflictError
 from tests.authz.registry.samples import CHILD, NOW, PATIENT, opened, save
 
 SPIN_S = 0.002

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from authz.errors import ConflictError, DatabaseError
-from authz.registry.database import connect, is_conflict
+from storage.database import connect, is_conflict
+from storage.errors import ConflictError, DatabaseError
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import pytest
 from sqlalchemy import update
 
-from authz.errors import AheadError, DatabaseError
+from authz.errors import AheadError
 from authz.registry import tables
 from authz.registry.changes import SetConsents
-from authz.registry.database import connect
 from authz.registry.feed import Event, Feed, read
 from authz.registry.store import Store
+from storage.database import connect
+from storage.errors import DatabaseError
 from tests.authz.registry.samples import CHILD, NOW, PATIENT, opened, put
 
 

@@ -30,9 +30,9 @@ from authz.registry.changes import (
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
 )
-from authz.registry.database import connect
 from authz.registry.state import AuthorisationState, Grantee, GranteeKind
 from authz.registry.store import Store
+from storage.database import connect
 from tests.authz.registry.samples import CHILD, NOW, PATIENT, PERSON, TERMS
 from tests.databases import empty
 

@@ -16,12 +16,13 @@ import audit.tables
 from audit.entry import rfc3339
 from audit.log import Log
 from audit.verify import verify
-from authz.errors import DatabaseError
-from authz.registry import database, requests, tables
 from authz.registry import feed as feeds
-from authz.registry.database import NEWEST_SHAPE, connect, downgrade, migrate, shapes
+from authz.registry import requests, tables
+from authz.registry.database import MIGRATIONS, downgrade, migrate
 from authz.registry.state import NO_CONSENT
 from authz.registry.store import Store
+from storage.database import connect
+from storage.errors import DatabaseError
 from tests.authz.registry.asker import answer
 from tests.authz.registry.samples import CHILD, FULL, NOW, PATIENT, opened, put, read
 
@@ -242,13 +243,12 @@ def test_newer_database_is_refused(new):
         migrate(new)
 
 
-def test_installed_below_an_odd_path(tmp_path, monkeypatch):
+def test_installed_below_an_odd_path(tmp_path):
     """The program may be installed in a folder whose name has spaces and percent signs."""
-    steps = shutil.copytree(database._MIGRATIONS, tmp_path / "100% of it")
-    monkeypatch.setattr(database, "_MIGRATIONS", steps)
+    steps = shutil.copytree(MIGRATIONS.folder, tmp_path / "100% of it")
     engine = connect(f"sqlite:///{tmp_path}/new.db")
 
-    migrate(engine)
+    replace(MIGRATIONS, folder=steps).migrate(engine)
 
     assert set(inspect(engine).get_table_names()) > NAMES
     engine.dispose()
@@ -295,4 +295,4 @@ def test_types_on_postgresql(kept):
 
 def test_the_newest_shape_is_that_of_the_last_step():
     """What the program works with is what its migrations end with."""
-    assert shapes()[-1] == NEWEST_SHAPE
+    assert MIGRATIONS.shapes()[-1] == MIGRATIONS.newest

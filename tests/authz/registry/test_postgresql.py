@@ -8,11 +8,12 @@ import psycopg
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from authz.errors import ConflictError, DatabaseError
-from authz.registry import postgresql as opening
-from authz.registry.database import connect, is_conflict, migrate
+from authz.registry.database import migrate
 from authz.registry.state import unknown
 from authz.registry.store import Store
+from storage import postgresql as opening
+from storage.database import connect, is_conflict
+from storage.errors import ConflictError, DatabaseError
 from tests.authz.registry.samples import CHILD, PATIENT, opened, put, read, save
 from tests.databases import empty
 

@@ -13,13 +13,14 @@ import audit.tables
 from audit.entry import rfc3339
 from audit.log import Log
 from authz.commands import app
-from authz.errors import DatabaseError
 from authz.registry import feed, requests, tables
 from authz.registry.changes import SetConsents
-from authz.registry.database import connect, downgrade, entitle, migrate
+from authz.registry.database import downgrade, entitle, migrate
 from authz.registry.roles import RIGHTS
 from authz.registry.store import Store
 from authz.v1 import authz_pb2 as pb
+from storage.database import connect
+from storage.errors import DatabaseError
 from tests.authz.registry.asker import answer
 from tests.authz.registry.samples import (
     FULL,

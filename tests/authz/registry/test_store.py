@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine, event, func, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from authz.errors import ConflictError, DatabaseError
 from authz.registry import tables
 from authz.registry.changes import (
     AddRepresentative,
@@ -20,6 +19,7 @@ from authz.registry.changes import (
 )
 from authz.registry.state import DossierStatus, unknown
 from authz.registry.store import Head, Store
+from storage.errors import ConflictError, DatabaseError
 from tests.authz.registry.samples import (
     CHILD,
     DAY,

@@ -9,7 +9,6 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from authz.callers import Callers
 from authz.v1 import authz_pb2 as authz
 from clients.archive.outbox import Outbox
 from clients.archive.server import serving
@@ -18,6 +17,7 @@ from clients.archive.v1 import archive_pb2 as pb
 from clients.archive.v1 import archive_pb2_grpc as rpc
 from clients.sdk import PLAIN, SettingsError, aio
 from clients.sdk.testing import Pdp, allow
+from serving.callers import Callers
 from tests.authz.tls import World
 from tests.service import (
     ANASTA,

@@ -10,9 +10,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.certificate import fingerprint, serial
-from authz.errors import IdentityError
-from authz.identity import Kind, Peer, peer_of
+from serving.certificate import fingerprint, serial
+from serving.errors import IdentityError
+from serving.identity import Kind, Peer, peer_of
 from tests.authz.certificates import DAY, DECK, NOW, doctor, name, odd, pem, structure, world
 
 W = world()

@@ -1,4 +1,4 @@
-"""Who a certificate says its holder is. Whether that may be believed, `authz.trust` says.
+"""Who a certificate says its holder is. Whether that may be believed, `serving.trust` says.
 
 Four kinds of holder, told by the subject alone, its attributes in any order and grouping:
 
@@ -21,9 +21,9 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from authz import idnat
-from authz.certificate import extension, fingerprint, parse, serial
-from authz.errors import IdentityError
+from serving import idnat
+from serving.certificate import extension, fingerprint, parse, serial
+from serving.errors import IdentityError
 
 SERVICE_UNIT: Final = "dmp service"
 TEST_CARD: Final = "TEST"

@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from authz.errors import DatabaseError
+from storage.errors import DatabaseError
 
 _BUSY_S: Final = 5.0
 """How long to wait for another process that writes, in seconds."""

@@ -11,11 +11,11 @@ import grpc
 import pytest
 from cryptography import x509
 
-from authz import callers as module
-from authz import watch
-from authz.callers import Callers, always
-from authz.errors import TrustError
-from authz.trust import Trust
+from serving import callers as module
+from serving import watch
+from serving.callers import Callers, always
+from serving.errors import TrustError
+from serving.trust import Trust
 from tests.authz.tls import DAY, World, echoing, leaf
 from tests.service import until
 

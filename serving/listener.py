@@ -6,7 +6,7 @@ service: who can reach it *is* that service, so only loopback addresses and unix
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,10 +15,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from authz.door import Door
-from authz.waiting import LIMIT
-
 MAX_MESSAGE: Final = 1 << 20
+PENDING: Final = 4_096
+"""How many calls may wait for being looked at. Beyond, the transport ends them as CANCELLED."""
+
 MAX_METADATA: Final = 8 << 10
 MAX_STREAMS: Final = 1_000
 MAX_CONNECTIONS: Final = 5_000
@@ -31,13 +31,9 @@ GRACE_S: Final = 10
 
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not let in
-    ("grpc.max_receive_message_length", MAX_MESSAGE),  # counts what is unpacked
     ("grpc.max_metadata_size", MAX_METADATA),
     ("grpc.absolute_max_metadata_size", 2 * MAX_METADATA),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
-    # Before a call is looked at. Beyond, the transport ends it as CANCELLED, so nobody shall come there.
-    ("grpc.server.max_pending_requests", LIMIT),
-    ("grpc.server.max_pending_requests_hard_limit", LIMIT),
     ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
     ("grpc.max_connection_idle_ms", IDLE_S * 1000),
     ("grpc.keepalive_time_ms", KEEPALIVE_S * 1000),  # finds connections that are half open
@@ -55,17 +51,6 @@ TLS_OPTIONS: Final = (
 
 SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-
-SERVICES: Final = (
-    "",
-    "authz.v1.AuthzService",
-    "authz.v1.RegistryService",
-    "authz.v1.PolicyService",
-)
-LOG_HEALTH: Final = "dmp.log"
-DATABASE_HEALTH: Final = "dmp.database"
-BUNDLE_HEALTH: Final = "dmp.bundle"
-TRUST_HEALTH: Final = "dmp.trust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,25 +90,39 @@ def local_only(address: str) -> str:
 def build_server(
     listener: Listener,
     *,
-    door: Door,
+    handlers: Sequence[grpc.GenericRpcHandler],
     servicer: health.aio.HealthServicer,
     credentials: grpc.ServerCredentials | None = None,
-    reflect: bool = False,
+    reflected: Sequence[str] = (),
+    max_message: int = MAX_MESSAGE,
+    pending: int = PENDING,
 ) -> tuple[grpc.aio.Server, str]:
     """A server for one listener, not started yet, and the address it got.
 
-    With `reflect` it tells its procedures and messages to anyone who can reach it.
+    Args:
+        listener: where to listen.
+        handlers: of the procedures.
+        servicer: of the health service.
+        credentials: for TLS; without them the address must be local.
+        reflected: services whose procedures and messages anyone who can reach it is told.
+        max_message: bytes of a message that is received, unpacked.
+        pending: how many calls may wait to be looked at.
 
     Raises:
         ValueError: the address is not local, and there are no credentials.
         RuntimeError: the address can't be listened on, as when it is in use.
     """
     address = listener.address if credentials else local_only(listener.address)
-    server = grpc.aio.server(options=TLS_OPTIONS if credentials else OPTIONS)
-    server.add_generic_rpc_handlers(door.handlers())
+    limits = (
+        ("grpc.max_receive_message_length", max_message),
+        ("grpc.server.max_pending_requests", pending),
+        ("grpc.server.max_pending_requests_hard_limit", pending),
+    )
+    server = grpc.aio.server(options=(*(TLS_OPTIONS if credentials else OPTIONS), *limits))
+    server.add_generic_rpc_handlers(tuple(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    if reflect:
-        reflection.enable_server_reflection([*SERVICES[1:], reflection.SERVICE_NAME], server)
+    if reflected:
+        reflection.enable_server_reflection([*reflected, reflection.SERVICE_NAME], server)
     try:
         _leave_alone(address)
         if credentials is None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from authz.errors import IdentityError
+from serving.errors import IdentityError
 
 
 class Register(StrEnum):

@@ -15,10 +15,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.errors import TrustError, UntrustedError
-from authz.identity import Kind
-from authz.trust import Reason, Use, load
 from clients.pki import authority
+from serving.errors import TrustError, UntrustedError
+from serving.identity import Kind
+from serving.trust import Reason, Use, load
 from tests.authz.certificates import (
     DAY,
     HOUR,

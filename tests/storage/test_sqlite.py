@@ -9,10 +9,11 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 from sqlalchemy import text
 
-from authz.errors import DatabaseError
-from authz.registry import sqlite as opening
-from authz.registry.database import connect, migrate
-from authz.registry.sqlite import has_wal_fix
+from authz.registry.database import migrate
+from storage import sqlite as opening
+from storage.database import connect
+from storage.errors import DatabaseError
+from storage.sqlite import has_wal_fix
 
 
 @pytest.fixture

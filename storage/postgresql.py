@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from authz.errors import DatabaseError
+from storage.errors import DatabaseError
 
 _OLDEST: Final = 14
 """Earlier releases are no longer mended."""

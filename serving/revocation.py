@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from authz.errors import TrustError
+from serving.errors import TrustError
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 _UNDERSTOOD: Final = (x509.DeltaCRLIndicator.oid, x509.CRLNumber.oid)

@@ -18,17 +18,17 @@ import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from authz.certificate import fingerprint, parse
-from authz.errors import Error, TrustError, UntrustedError
-from authz.trust import SERVICES, Trust, Use, load
-from authz.watch import OnStanding, Watched, Watcher
+from serving.certificate import fingerprint, parse
+from serving.errors import Error, TrustError, UntrustedError
+from serving.trust import SERVICES, Trust, Use, load
+from serving.watch import OnStanding, Watched, Watcher
 
 RECHECK: Final = timedelta(seconds=30)
 MAX_VERDICTS: Final = 10_000
 
 _NONE: Final = (b"",)
 
-_log = structlog.get_logger("authz.callers")
+_log = structlog.get_logger("serving.callers")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Caller = Callable[[Context], str]
@@ -42,7 +42,7 @@ class Tls:
     Attributes:
         key: our private key, in PEM.
         chain: our certificate and the authorities between it and a root, in PEM.
-        trust: the folder of `authz.trust.load`.
+        trust: the folder of `serving.trust.load`.
         test: whether the test environment is served here.
         recheck: for how long a verdict on a caller counts.
     """

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz import idnat
-from authz.errors import IdentityError
-from authz.idnat import Number, as_issued
+from serving import idnat
+from serving.errors import IdentityError
+from serving.idnat import Number, as_issued
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from authz import procedures, waiting
 from authz.batch import Batcher
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
-from authz.server import local_only
 from authz.v1 import authz_pb2 as pb
+from serving.listener import local_only
 from tests.service import (
     ANASTA,
     NOW,

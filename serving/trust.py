@@ -30,10 +30,10 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from authz.certificate import extension, is_authority, is_issued, is_root, is_strong, parse
-from authz.errors import IdentityError, TrustError, UntrustedError
-from authz.identity import Kind, Peer, peer_of
-from authz.revocation import AuthorityKey, Register, Standing, key_of, registers
+from serving.certificate import extension, is_authority, is_issued, is_root, is_strong, parse
+from serving.errors import IdentityError, TrustError, UntrustedError
+from serving.identity import Kind, Peer, peer_of
+from serving.revocation import AuthorityKey, Register, Standing, key_of, registers
 
 GRACE: Final = timedelta(hours=1)
 

@@ -1,7 +1,7 @@
 """Files that are watched: what becomes of a look that fails."""
 
-from authz import watch
-from authz.watch import Watched
+from serving import watch
+from serving.watch import Watched
 
 
 async def test_a_look_that_fails_is_not_the_last(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from sqlalchemy.exc import DataError, OperationalError
 
-from authz.servicelog import cause_of, configure
+from serving.servicelog import cause_of, configure
 from tests.service import plain_log
 
 SECRET = "1113109067725142806651"
@@ -50,7 +50,7 @@ def test_libraries_and_the_end_are_told_without_their_text():
     """What a library logs, and what nobody caught, are told by their places; neither text is."""
     program = f"""
 import logging
-from authz.servicelog import configure
+from serving.servicelog import configure
 configure()
 logging.getLogger("asyncio").error("lost {SECRET}", exc_info=KeyError("{SECRET}"))
 raise ValueError("{SECRET}")

@@ -1,0 +1,1 @@
+"""The record itself: documents behind permits."""

@@ -1,0 +1,1 @@
+"""How a process of ours is served: listeners, TLS and its callers, statuses, watched files, service log."""
