@@ -1,0 +1,256 @@
+"""The gate: the only one who asks the decision point, and the only one who makes permits.
+
+* What is denied raises, and is recorded in the dossier's own trace before it does.
+* When there is no answer there is no permit: slow, gone or confused, the error goes on to the caller.
+* Obligations travel with the permit: whoever records the act carries them out (`dossier.records`).
+* Who may not see a document learns nothing of it: not even whether it exists.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from clients.sdk import NORMAL, Context, Denied, Document, Query, Subject, aio
+from clients.sdk import Permit as Leave
+from clients.sdk.asking import How
+from clients.sdk.changes import Change
+from clients.sdk.values import AuthorisedPatient, Condition, PatientRecord
+from dossier.errors import DocumentUnavailableError
+from dossier.mint import Mint
+from dossier.model import Label
+from dossier.permit import Permit
+
+CARRIED: Final = (
+    "notify_holder",
+    "notify_treating_doctor",
+    "review",
+    "show_mode",
+    "warn_hidden_from_patient",
+    "warn_hidden_from_representatives",
+    "mark_obsolete",
+    "withhold_secret_entries",
+    "confirm",
+    "collect_fresh_consent",
+)
+"""The obligations that the dossier carries out; `dossier.records` says how."""
+
+LISTING: Final = "document.list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks for something in which circumstances, as it came in.
+
+    Attributes:
+        subject: who.
+        patient: INS of whose dossier; "" for what concerns none.
+        context: the circumstances.
+        how: the deadline, the token of the end user, and the trace, to go along.
+    """
+
+    subject: Subject
+    patient: str = ""
+    context: Context = NORMAL
+    how: How = field(default_factory=How)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """What was denied: which action on which document, and the decision."""
+
+    denied: Denied
+    label: Label | None = None
+
+
+OnRefused = Callable[[Refused], Awaitable[None]]
+
+
+class Gate:
+    """Asks before anything is touched.
+
+    All methods raise:
+        Denied: no; it is on record here and in the log.
+        DocumentUnavailableError: no such document, or nothing that may be told of it.
+        clients.sdk.Error: there is no answer.
+    """
+
+    def __init__(self, client: aio.Client, mint: Mint, *, on_refused: OnRefused) -> None:
+        """A gate; `on_refused` records a denial, and what it raises is raised."""
+        self._client = client
+        self._mint = mint
+        self._on_refused = on_refused
+
+    async def permit(self, asker: Asker, action: str) -> Permit:
+        """For what concerns no single document."""
+        query = _query(asker, action)
+        return self._issue(await self._require(query, asker.how))
+
+    async def permit_on(
+        self, asker: Asker, action: str, document: str, label: Label | None
+    ) -> Permit:
+        """For one document, as its label stands; None where there is no such document."""
+        asked = _unknown(document) if label is None else as_document(label)
+        query = _query(asker, action, asked)
+        try:
+            leave = await self._client.require(query, supports=CARRIED, **asker.how)
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc, label=label))
+            # Asked in either case, so that neither the answer nor its time tells the two apart.
+            if await self._may_know(asker, asked) and label is not None:
+                raise
+            raise DocumentUnavailableError(exc.decision.id) from exc
+        if label is None:
+            leave.drop()
+            raise DocumentUnavailableError(leave.decision.id)
+        return self._issue(leave, label)
+
+    async def permit_each(
+        self, asker: Asker, action: str, labels: Sequence[Label]
+    ) -> tuple[Permit, ...]:
+        """For several documents: all of them, or none."""
+        queries = [_query(asker, action, as_document(label)) for label in labels]
+        answers = await self._client.require_each(queries, supports=CARRIED, **asker.how)
+        refused = [
+            Refused(denied=answer, label=label)
+            for answer, label in zip(answers, labels, strict=True)
+            if isinstance(answer, Denied)
+        ]
+        if refused:
+            for answer in answers:
+                if isinstance(answer, Leave):
+                    answer.drop()
+            for one in refused:
+                await self._on_refused(one)
+            raise refused[0].denied
+        granted = [answer for answer in answers if isinstance(answer, Leave)]
+        return tuple(
+            self._issue(leave, label) for leave, label in zip(granted, labels, strict=True)
+        )
+
+    async def permit_list(self, asker: Asker) -> Permit:
+        """For a list of the patient's documents: its condition says which."""
+        try:
+            leave = await self._client.require_filter(
+                asker.subject,
+                LISTING,
+                asker.patient,
+                context=asker.context,
+                supports=CARRIED,
+                **asker.how,
+            )
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc))
+            raise
+        return self._issue(leave, condition=leave.condition)
+
+    async def change(self, asker: Asker, change: Change, *, request_id: str) -> Permit:
+        """Makes a change of the registry; the permit is for recording it here as well."""
+        try:
+            leave = await self._client.change(
+                asker.subject,
+                asker.patient,
+                change,
+                context=asker.context,
+                request_id=request_id,
+                supports=CARRIED,
+                **asker.how,
+            )
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc))
+            raise
+        return self._issue(leave)
+
+    async def rights(self, asker: Asker) -> tuple[Permit, PatientRecord]:
+        """For the administrative data, and what the registry says of the patient."""
+        try:
+            record = await self._client.get_patient(
+                asker.subject, asker.patient, context=asker.context, **asker.how
+            )
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc))
+            raise
+        query = _query(asker, "dossier.read")
+        return self._issue(Leave(query, record.decision, record.decision.obligations)), record
+
+    async def patients(self, asker: Asker) -> tuple[Permit, tuple[AuthorisedPatient, ...]]:
+        """For the dashboard, and who is on it: all patients on whose dossiers the subject is authorised."""
+        found: list[AuthorisedPatient] = []
+        after, decision = "", None
+        try:
+            while True:
+                page = await self._client.list_patients(
+                    asker.subject, context=asker.context, after=after, **asker.how
+                )
+                decision = decision or page.decision
+                found += page.patients
+                if not (after := page.next):
+                    break
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc))
+            raise
+        query = _query(asker, "patient.list")
+        return self._issue(Leave(query, decision, decision.obligations)), tuple(found)
+
+    async def _require(self, query: Query, how: How) -> Leave:
+        try:
+            return await self._client.require(query, supports=CARRIED, **how)
+        except Denied as exc:
+            await self._on_refused(Refused(denied=exc))
+            raise
+
+    async def _may_know(self, asker: Asker, document: Document) -> bool:
+        """Whether the subject would find this document in a list, and so may be told why not.
+
+        What denies the list concerns the dossier as a whole: it raises, and tells nothing of the document.
+        """
+        if asker.context.mode != NORMAL.mode:
+            return False  # to find out would itself be an emergency access
+        listing = await self.permit_list(asker)
+        return listing.condition is not None and listing.condition.admits(document) is not None
+
+    def _issue(
+        self, leave: Leave, label: Label | None = None, condition: Condition | None = None
+    ) -> Permit:
+        """Our own permit for one of the decision point; its obligations go along."""
+        query, decision = leave.query, leave.decision
+        leave.drop()
+        return self._mint.issue(
+            subject=query.subject,
+            action=query.action,
+            patient=query.patient,
+            document=query.document.id if query.document else "",
+            entry=label.entry if label else "",
+            context=query.context,
+            decision=decision.id,
+            reason_code=decision.reason_code,
+            obligations=decision.obligations,
+            condition=condition,
+        )
+
+
+def as_document(label: Label) -> Document:
+    """A label as the decision point judges it."""
+    return Document(
+        id=label.id,
+        type=label.type,
+        authors=label.authors,
+        author_structure=label.structure,
+        visibility=(label.confidentiality, *label.visibility.codes),
+        status=label.status.value,
+        system=label.system,
+    )
+
+
+def _unknown(document: str) -> Document:
+    """Asked about all the same, so that it is on record; nobody may do anything with it."""
+    return Document(id=document, type="")
+
+
+def _query(asker: Asker, action: str, document: Document | None = None) -> Query:
+    return Query(
+        subject=asker.subject,
+        action=action,
+        patient=asker.patient,
+        document=document,
+        context=asker.context,
+    )

@@ -1,0 +1,1 @@
+"""Generated from `proto/dossier/v1`: the contract of the dossier."""
