@@ -1,7 +1,7 @@
 """What the record is made of: labels of documents, what they tell, people. Values without behaviour.
 
-A *label* is what policy judges and lists are searched by; it holds nothing clinical and is stored in the clear.
-What a document tells beyond that (its title, the names of its authors) are *particulars*, and are
+A *label* is what policy judges and lists are searched by; it holds nothing clinical and is stored in the
+clear. What a document tells beyond that (its title, the names of its authors) are *particulars*, and are
 stored sealed like its bytes.
 """
 

@@ -166,7 +166,7 @@ notices: Final = Table(
     Column("at", Instant, nullable=False),
     Column("kind", Text, nullable=False),
     Column("patient", Text, nullable=False),
-    Column("recipient", Text, nullable=False),  # "" for the holder, else idNat_PS
+    Column("recipient", Text, nullable=False),  # holder, or treating_doctor: any of the patient
     Column("decision", Text, nullable=False),
     Column("channel", Text, nullable=False),  # email, sms, or inbox: it only stands here
     Column("attempts", Number, nullable=False),
@@ -175,8 +175,7 @@ notices: Final = Table(
     ),  # when it is to be sent, or tried again; none when nothing is left to do
     Column("sent_at", Instant),
     Index("notices_due", "due_at"),
-    Index("notices_of_patient", "patient", "at", "id"),
-    Index("notices_of_recipient", "recipient", "at", "id"),
+    Index("notices_of_patient", "patient", "recipient", "at", "id"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
