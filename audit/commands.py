@@ -1,9 +1,10 @@
-"""`dmp log`: reads the decision log, straight from its database and without changing it."""
+"""`dmp log` and `dmp audit`: read the decision log, straight from its database and without changing it."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Final, NoReturn
 
 import orjson
@@ -12,11 +13,20 @@ from rich.console import Console
 from sqlalchemy import Connection, inspect, text
 
 from audit import database, display, reader
+from audit.completeness import check
 from audit.errors import AddressError, EntryError, Error, LogDamagedError
 from audit.reader import Stored
 from audit.verify import verify as verify_log
+from serving.clock import utc_now
 
 app = typer.Typer(help="Read and verify the decision log. Needs no service.", no_args_is_help=True)
+audit = typer.Typer(help="See whether everything adds up. Needs no service.", no_args_is_help=True)
+
+
+@audit.callback()
+def _audit() -> None:
+    """See whether everything adds up. Needs no service."""
+
 
 _POLL_S: Final = 0.5
 _MAX_DIGITS: Final = 18  # what a 64-bit index surely holds; 32 digits may be a UUID
@@ -112,6 +122,50 @@ def verify(
     if not verdicts and not as_json:
         print("no log yet: nothing to verify")
     if not all(verdict["intact"] for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@audit.command()
+def completeness(
+    dossier: Annotated[
+        str,
+        typer.Option(
+            "--dossier",
+            envvar="DMP_DOSSIER_DATABASE",
+            metavar="URL",
+            help="Where the dossier keeps its record.",
+        ),
+    ] = "sqlite:///var/dossier.db",
+    service: Annotated[
+        str, typer.Option(metavar="NAME", help="As whom it calls the decision point.")
+    ] = "dossier",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    url: Database = _DEFAULT,
+) -> None:
+    """Hold what the dossier did against what it was permitted: exactly one decision for each act.
+
+    A permission that was not used is counted, and is no fault.
+
+    Examples:
+      dmp audit completeness
+      dmp audit completeness --json --dossier postgresql+psycopg://auditor@db/dossier
+
+    Exit: 0 complete, 1 something is missing or differs, 2 wrong usage, 3 a database can't be read.
+    """
+    with (
+        _exit_codes(),
+        database.reader(dossier).connect() as record,
+        database.snapshot(database.reader(url)) as log,
+    ):
+        found = check(log, record, service=service, at=utc_now())
+    if as_json:
+        print(orjson.dumps(asdict(found) | {"holds": found.holds}).decode())
+    else:
+        print(f"{found.acts} acts, {found.decided} of them with their one decision")
+        print(f"{found.unused} permissions that were not used")
+        for finding in found.faults:
+            print(f"{finding.fault}: {finding.action}, decision {finding.decision}")
+    if not found.holds:
         raise typer.Exit(1)
 
 

@@ -5,7 +5,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client import start_http_server
@@ -14,16 +13,15 @@ from audit.errors import Error as AuditError
 from authz.errors import BundleError, Error
 from authz.policies import default_folder
 from authz.service import Service, Settings
-from serving.callers import RECHECK, Tls
+from serving.arguments import add_tls, listeners, tls
 from serving.errors import Error as ServingError
 from serving.errors import TrustError
-from serving.listener import Listener, give_back
+from serving.listener import give_back
 from serving.servicelog import configure
 from storage.errors import Error as StorageError
 
 USAGE = 2
 UNREACHABLE = 3
-MAX_RECHECK_S = 3600
 
 EXAMPLES = """\
 examples:
@@ -54,7 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="ADDRESS[=SERVICE]",
         help="default: 127.0.0.1:7443=operator; may be repeated",
     )
-    _add_identity(parser)
+    add_tls(parser).add_argument(
+        "--token-keys",
+        metavar="FOLDER",
+        type=Path,
+        help="ISSUER.pem: who signs tokens of end users",
+    )
     parser.add_argument(
         "--database", default=os.environ.get("DMP_DATABASE", "sqlite:///var/dmp.db")
     )
@@ -67,13 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     configure()
     try:
-        tls = _tls(given)
+        secured = tls(given)
         settings = Settings(
-            listeners=_listeners(given.listen or ["127.0.0.1:7443=operator"], tls=tls is not None),
+            listeners=listeners(
+                given.listen or ["127.0.0.1:7443=operator"], tls=secured is not None
+            ),
             database=given.database,
             policies=given.policies or default_folder(),
             origin=given.origin,
-            tls=tls,
+            tls=secured,
             token_keys=given.token_keys,
             reflection=given.reflection,
         )
@@ -92,75 +97,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dmp serve authz: {exc}", file=sys.stderr)  # noqa: T201 - as above
         return USAGE
     return 0
-
-
-def _add_identity(parser: argparse.ArgumentParser) -> None:
-    """What says who we are, and whom we believe."""
-    group = parser.add_argument_group("identity (docs/identity.md)")
-    group.add_argument("--tls-key", metavar="FILE", type=Path, help="our private key")
-    group.add_argument(
-        "--tls-chain", metavar="FILE", type=Path, help="our certificate with its authorities"
-    )
-    group.add_argument(
-        "--trust", metavar="FOLDER", type=Path, help="authorities/ and crls/, as of `dmp pki`"
-    )
-    group.add_argument(
-        "--trust-test", action="store_true", help="serve the test environment, and no real cards"
-    )
-    group.add_argument(
-        "--recheck",
-        metavar="SECONDS",
-        type=float,
-        default=RECHECK.total_seconds(),
-        help="for how long a verdict on a certificate counts; default: %(default)g",
-    )
-    group.add_argument(
-        "--token-keys",
-        metavar="FOLDER",
-        type=Path,
-        help="ISSUER.pem: who signs tokens of end users",
-    )
-
-
-def _tls(given: argparse.Namespace) -> Tls | None:
-    files = {
-        "--tls-key": given.tls_key,
-        "--tls-chain": given.tls_chain,
-        "--trust": given.trust,
-    }
-    missing = [name for name, path in files.items() if path is None]
-    if len(missing) == len(files):
-        return None
-    if missing:
-        raise ValueError(f"{', '.join(missing)}: missing; TLS needs {', '.join(files)}")
-    if not 0 <= given.recheck <= MAX_RECHECK_S:
-        raise ValueError(f"--recheck `{given.recheck:g}`: give 0 to {MAX_RECHECK_S} seconds")
-    return Tls(
-        key=given.tls_key,
-        chain=given.tls_chain,
-        trust=given.trust,
-        test=given.trust_test,
-        recheck=timedelta(seconds=given.recheck),
-    )
-
-
-def _listeners(texts: Sequence[str], *, tls: bool) -> tuple[Listener, ...]:
-    listeners = tuple(_listener(text, tls=tls) for text in texts)
-    if tls and all(listener.service for listener in listeners):
-        raise ValueError("--tls-key: no listener speaks TLS; add one with --listen ADDRESS")
-    return listeners
-
-
-def _listener(text: str, *, tls: bool) -> Listener:
-    address, equals, service = text.rpartition("=")
-    if tls and not equals and text:
-        return Listener(address=text)
-    if not address or not service:
-        raise ValueError(
-            f"--listen `{text}`: write it as ADDRESS=SERVICE, e.g. 127.0.0.1:7443=dossier; "
-            "ADDRESS alone needs --tls-key, --tls-chain and --trust"
-        )
-    return Listener(address=address, service=service)
 
 
 async def _serve(settings: Settings, metrics_port: int | None) -> None:

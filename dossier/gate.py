@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from clients.sdk import NORMAL, Context, Denied, Document, Query, Subject, aio
+from clients.sdk import NORMAL, Context, Denied, Document, Effect, Query, Subject, aio
 from clients.sdk import Permit as Leave
 from clients.sdk.asking import How
 from clients.sdk.changes import Change
-from clients.sdk.values import AuthorisedPatient, Condition, PatientRecord
+from clients.sdk.condition import Condition
+from clients.sdk.registry import AuthorisedPatient, PatientRecord
 from dossier.errors import DocumentUnavailableError
 from dossier.mint import Mint
 from dossier.model import Label
@@ -52,6 +53,15 @@ class Asker:
     patient: str = ""
     context: Context = NORMAL
     how: How = field(default_factory=How)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What there is of a dossier: its state, and the subject's own authorisation and status (TD0.2)."""
+
+    dossier: str
+    authorisation: str
+    treating_doctor: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,32 +174,56 @@ class Gate:
         """For the administrative data, and what the registry says of the patient."""
         try:
             record = await self._client.get_patient(
-                asker.subject, asker.patient, context=asker.context, **asker.how
+                asker.subject,
+                asker.patient,
+                context=asker.context,
+                supports=CARRIED,
+                **asker.how,
             )
         except Denied as exc:
             await self._on_refused(Refused(denied=exc))
             raise
-        query = _query(asker, "dossier.read")
-        return self._issue(Leave(query, record.decision, record.decision.obligations)), record
+        if isinstance(record.listing, Leave):
+            record.listing.drop()
+        return self._issue(record.permit), record
+
+    async def standing(self, asker: Asker) -> tuple[Permit, Standing]:
+        """For telling whether there is a dossier, and what it tells (TD0.2)."""
+        query = _query(asker, "dossier.find")
+        found = await self._client.explain(query, **asker.how)
+        if found.decision.effect is not Effect.ALLOW:
+            denied = Denied(query, found.decision)
+            await self._on_refused(Refused(denied=denied))
+            raise denied
+        facts = found.facts
+        standing = Standing(
+            dossier=facts["resource.dossier"],
+            authorisation=facts["subject.authorisation"],
+            treating_doctor=facts["subject.treating_doctor"] == "yes",
+        )
+        return self._issue(Leave(query, found.decision)), standing
 
     async def patients(self, asker: Asker) -> tuple[Permit, tuple[AuthorisedPatient, ...]]:
-        """For the dashboard, and who is on it: all patients on whose dossiers the subject is authorised."""
+        """For the dashboard, and who is on it: all on whose dossiers the subject is authorised."""
         found: list[AuthorisedPatient] = []
-        after, decision = "", None
-        try:
-            while True:
+        permit: Permit | None = None
+        after = ""
+        while permit is None or after:
+            try:
                 page = await self._client.list_patients(
-                    asker.subject, context=asker.context, after=after, **asker.how
+                    asker.subject,
+                    context=asker.context,
+                    after=after,
+                    supports=CARRIED,
+                    **asker.how,
                 )
-                decision = decision or page.decision
-                found += page.patients
-                if not (after := page.next):
-                    break
-        except Denied as exc:
-            await self._on_refused(Refused(denied=exc))
-            raise
-        query = _query(asker, "patient.list")
-        return self._issue(Leave(query, decision, decision.obligations)), tuple(found)
+            except Denied as exc:
+                await self._on_refused(Refused(denied=exc))
+                raise
+            issued = self._issue(page.permit)
+            permit, after = permit or issued, page.next
+            found += page.patients
+        return permit, tuple(found)
 
     async def _require(self, query: Query, how: How) -> Leave:
         try:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from clients.sdk.values import Condition, Context, Subject
+from clients.sdk.condition import Condition
+from clients.sdk.values import Context, Subject
 from dossier.permit import LIFETIME_S, Permit, content_of, seal
 
 

@@ -122,11 +122,15 @@ class Particulars:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A document that is to be deposited: its label, what it tells, and its bytes."""
+    """A document that is to be deposited: its label, what it tells, and its bytes.
+
+    `names` are the unique ids of the documents that it says itself to replace.
+    """
 
     label: Label
     particulars: Particulars
     content: bytes
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Permits: what the gate hands out, and what every touch of the record costs.
 
-A permit names who may do what to which document of whom, under which decision. It is sealed, lasts for seconds,
-and pays for one touch: `Turnstile.spend` compares it with what is about to be done, and takes it.
+A permit names who may do what to which document of whom, under which decision. It is sealed, lasts for
+seconds, and pays for one touch: `Turnstile.spend` compares it with what is about to be done, and takes it.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from clients.sdk.values import Condition, Context, Subject
+from clients.sdk.condition import Condition
+from clients.sdk.values import Context, Subject
 from dossier.errors import PermitError
 
 LIFETIME_S: Final = 30.0

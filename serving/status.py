@@ -19,7 +19,9 @@ _MAX_DETAILS: Final = (
 )
 
 
-def status(code: int, reason: str, en: str, fr: str, *details: Message, domain: str) -> grpc.Status:
+def status(
+    code: int, reason: str, en: str, fr: str, *details: Message, domain: str, **known: str
+) -> grpc.Status:
     """A status with its reason, and its sentence in English and French, English being the main one.
 
     Args:
@@ -29,13 +31,15 @@ def status(code: int, reason: str, en: str, fr: str, *details: Message, domain: 
         fr: the same in French.
         details: more of them, for machines.
         domain: whose reason it is.
+        known: more about it, by name, such as the id of a decision.
     """
     packed = []
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=known)
     told = [
         error_details_pb2.LocalizedMessage(locale=locale, message=short(text))
         for locale, text in (("fr", fr), ("en", en))
     ]
-    for detail in (error_details_pb2.ErrorInfo(reason=reason, domain=domain), *details, *told):
+    for detail in (info, *details, *told):
         box = any_pb2.Any()
         box.Pack(detail)
         packed.append(box)

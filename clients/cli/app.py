@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from audit.commands import app as log
+from audit.commands import audit
 from authz.commands import app as database
 from authz.workbench.commands import app as policy
 from clients.cli import serve
@@ -35,6 +36,7 @@ app.command()(check)
 app.add_typer(serve.app, name="serve")
 app.add_typer(policy, name="policy", help="Check and test the policies. Needs no service.")
 app.add_typer(log, name="log")
+app.add_typer(audit, name="audit")
 app.add_typer(database, name="database")
 app.add_typer(ins, name="ins")
 app.add_typer(pki, name="pki")

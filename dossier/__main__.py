@@ -1,0 +1,181 @@
+"""Runs the dossier: `python -m dossier`, which is what `dmp serve dossier` does."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import start_http_server
+
+from authz.policies import default_folder
+from clients.sdk import PLAIN, Security
+from clients.sdk import Error as SdkError
+from clients.sdk import Tls as ByTls
+from dossier.errors import Error
+from dossier.senders import FileOutbox, Mail, Sender
+from dossier.service import Service, Settings
+from serving.arguments import add_tls, listeners, tls
+from serving.errors import Error as ServingError
+from serving.listener import give_back
+from serving.servicelog import configure
+from storage.errors import Error as StorageError
+
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+
+EXAMPLES: Final = """\
+examples:
+  dmp serve dossier
+  dmp serve dossier --listen 127.0.0.1:7444=portal --smtp 127.0.0.1:25 --mail-from dmp@example.org
+  dmp serve dossier --listen '[::]:7444' --caller portal --tls-key dossier.key --tls-chain dossier.pem \\
+      --trust /etc/dmp/trust --authz authz.example.org:7443 --authz-roots roots.pem
+
+Each read and write is decided by the decision point first (--authz; start one with `dmp serve authz`).
+A listener without a service speaks mutual TLS, and by TLS the decision point is asked then too, with the
+same certificate. The keys of the documents lie in a database of their own; keep its backups apart.
+Signals: SIGTERM drains and stops.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until told to stop; 0 then, 2 for a wrong setting, 3 when a database can't be used."""
+    given = _parser().parse_args(arguments)
+    configure()
+    try:
+        secured = tls(given)
+        settings = Settings(
+            listeners=listeners(
+                given.listen or ["127.0.0.1:7444=operator"], tls=secured is not None
+            ),
+            expected=tuple(given.caller or ["portal"]),
+            authz=given.authz,
+            security=_security(given),
+            database=given.database,
+            keys=given.keys,
+            masters=given.masters,
+            policies=given.policies or default_folder(),
+            tls=secured,
+            schemas=given.schemas,
+            senders=_senders(given),
+            reflection=given.reflection,
+        )
+        asyncio.run(_serve(settings, given.metrics))
+    except (StorageError, OSError) as exc:
+        print(f"dmp serve dossier: {exc}", file=sys.stderr)  # noqa: T201 - for whoever starts it
+        return UNREACHABLE
+    except (Error, ServingError, SdkError, ValueError, RuntimeError) as exc:
+        print(f"dmp serve dossier: {exc}", file=sys.stderr)  # noqa: T201 - as above
+        return USAGE
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dmp serve dossier",
+        description="Serves the record itself.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS[=SERVICE]",
+        help="default: 127.0.0.1:7444=operator; may be repeated",
+    )
+    parser.add_argument(
+        "--caller",
+        action="append",
+        metavar="SERVICE",
+        help="a service that may call by TLS; default: portal; may be repeated",
+    )
+    add_tls(parser)
+    authz = parser.add_argument_group("the decision point")
+    authz.add_argument(
+        "--authz", default="127.0.0.1:7443", metavar="ADDRESS", help="default: %(default)s"
+    )
+    authz.add_argument(
+        "--authz-roots",
+        type=Path,
+        metavar="FILE",
+        help="authorities of its certificate; then it is asked by TLS, with --tls-key and --tls-chain",
+    )
+    kept = parser.add_argument_group("what is kept (docs/keys.md)")
+    kept.add_argument(
+        "--database", default=os.environ.get("DMP_DOSSIER_DATABASE", "sqlite:///var/dossier.db")
+    )
+    kept.add_argument(
+        "--keys", default=os.environ.get("DMP_DOSSIER_KEYS", "sqlite:///var/dossier-keys.db")
+    )
+    kept.add_argument(
+        "--masters", type=Path, default=Path("var/masters"), metavar="FOLDER", help="master keys"
+    )
+    kept.add_argument("--policies", type=Path, help="for the types of documents; default: shipped")
+    kept.add_argument(
+        "--schemas",
+        type=Path,
+        metavar="FOLDER",
+        help="XSD and schematron to hold documents against",
+    )
+    told = parser.add_argument_group("notices (docs/notices.md)")
+    told.add_argument("--smtp", metavar="HOST:PORT", help="where e-mail is handed over")
+    told.add_argument("--smtp-security", choices=("starttls", "tls", "none"), default="starttls")
+    told.add_argument("--smtp-user", help="its password is read from DMP_SMTP_PASSWORD")
+    told.add_argument("--mail-from", default="dmp@localhost", metavar="ADDRESS")
+    told.add_argument("--sms-outbox", type=Path, default=Path("var/sms.jsonl"), metavar="FILE")
+    parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
+    parser.add_argument(
+        "--reflection", action="store_true", help="describe the procedures, for developers' tools"
+    )
+    return parser
+
+
+def _security(given: argparse.Namespace) -> Security:
+    if given.authz_roots is None:
+        return PLAIN
+    if given.tls_key is None or given.tls_chain is None:
+        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
+    return ByTls(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots)
+
+
+def _senders(given: argparse.Namespace) -> Mapping[str, Sender]:
+    senders: dict[str, Sender] = {"sms": FileOutbox(given.sms_outbox)}
+    if given.smtp:
+        host, _, port = given.smtp.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError(f"--smtp `{given.smtp}`: write it as HOST:PORT")
+        senders["email"] = Mail(
+            host=host.strip("[]"),
+            port=int(port),
+            security=given.smtp_security,
+            user=given.smtp_user or "",
+            password=os.environ.get("DMP_SMTP_PASSWORD", ""),
+            sender=given.mail_from,
+        )
+    return senders
+
+
+async def _serve(settings: Settings, metrics_port: int | None) -> None:
+    service = Service(settings)
+    stop = service.on_signals()
+    async with service:
+        if metrics_port is not None:
+            _show_metrics(metrics_port, service)
+        print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
+        await stop.wait()
+        await service.drain()
+        give_back(service.addresses)
+        os._exit(0)  # which closes all connections at one instant: no call is left to be cancelled
+
+
+def _show_metrics(port: int, service: Service) -> None:
+    try:
+        start_http_server(port, addr="127.0.0.1", registry=service.metrics.registry)
+    except (OSError, OverflowError) as exc:
+        raise ValueError(f"--metrics `{port}`: can't be listened on: {exc}") from exc
+
+
+if __name__ == "__main__":
+    sys.exit(main())

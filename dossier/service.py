@@ -1,0 +1,283 @@
+"""The whole dossier service, wired: databases, keys, gate, doors, courier. Started and stopped as one."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import grpc
+import structlog
+from grpc_health.v1 import health
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from authz.policies import default_folder
+from clients.sdk import PLAIN, Security, aio
+from dossier.cda.validation import Validator
+from dossier.courier import Courier
+from dossier.database import MIGRATIONS
+from dossier.deposits import MAX_TOTAL, Checker
+from dossier.documents import Documents
+from dossier.door import Door, Hall, procedures
+from dossier.dossiers import Dossiers
+from dossier.gate import Gate, Refused
+from dossier.keys.keyring import Keyring
+from dossier.keys.masters import Masters
+from dossier.metrics import Metrics
+from dossier.mint import Mint
+from dossier.people import People
+from dossier.permit import Turnstile
+from dossier.records import Records
+from dossier.senders import Sender
+from dossier.store import Store
+from dossier.types import DocumentTypes
+from serving.callers import Callers, Tls, always
+from serving.clock import boottime, utc_now
+from serving.listener import NOT_SERVING, SERVING, Listener, build_server, local_only
+from storage.database import connect
+
+SERVICES: Final = ("", "dossier.v1.DossierService", "dossier.v1.DocumentService")
+DATABASE_HEALTH: Final = "dmp.database"
+TRUST_HEALTH: Final = "dmp.trust"
+
+MAX_MESSAGE: Final = MAX_TOTAL + (1 << 20)
+PROBE_S: Final = 1.0
+DRAIN_S: Final = 10.5
+"""What was accepted is finished within this time; a little longer than any call may take."""
+
+LINGER_S: Final = 0.2
+
+_log = structlog.get_logger("dossier.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service is started with.
+
+    Attributes:
+        listeners: where it listens.
+        expected: the services that may call; those of plain listeners are expected anyway.
+        authz: address of the decision point.
+        security: how the decision point is reached.
+        database: url of the record.
+        keys: url of the database of the keys, which must not be the same.
+        masters: folder of the master keys.
+        policies: folder of the policies, for the table of document types.
+        tls: for the listeners without a service.
+        schemas: folder of official schemas to hold documents against; None for no such check.
+        senders: what carries notices out, by channel (`email`, `sms`).
+        reflection: describe the procedures to developers' tools.
+    """
+
+    listeners: tuple[Listener, ...]
+    database: str
+    keys: str
+    masters: Path
+    authz: str
+    security: Security = PLAIN
+    expected: tuple[str, ...] = ("portal",)
+    policies: Path = field(default_factory=default_folder)
+    tls: Tls | None = None
+    schemas: Path | None = None
+    senders: Mapping[str, Sender] = field(default_factory=dict)
+    reflection: bool = False
+
+
+class Service:
+    """A running dossier: `async with Service(settings) as service: ...`.
+
+    Raises, on entering:
+        Error: databases, keys, certificates, schemas or policies can't be used.
+        ValueError: an address is not local, and its listener has no TLS.
+        RuntimeError: an address is in use.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        client: aio.Client | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._client = client
+        self._health = health.aio.HealthServicer()
+        self._opened = AsyncExitStack()
+        self._servers: list[grpc.aio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.metrics = Metrics()
+        self.addresses: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        """Opens everything; the service answers when this returns."""
+        try:
+            async with AsyncExitStack() as opened:
+                await self._open(opened)
+                self._opened = opened.pop_all()
+        except BaseException:
+            await self._hang_up()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops taking calls, finishes what is under way, closes the doors."""
+        await self.drain()
+        await self._hang_up()
+
+    async def drain(self) -> None:
+        """Stops taking calls, and finishes what is under way.
+
+        The doors stay, and tell whoever comes that nothing was done.
+        """
+        await self._health.enter_graceful_shutdown()
+        await self._opened.aclose()
+        await asyncio.sleep(LINGER_S)
+        _log.info("stopped")
+
+    def on_signals(self) -> asyncio.Event:
+        """From now on, SIGTERM and SIGINT set the event. To be called before the service is started."""
+        running, stop = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(number, stop.set)
+        return stop
+
+    async def _open(self, opened: AsyncExitStack) -> None:
+        """Opens one part after the other; `opened` closes them in the opposite order."""
+        settings = self._settings
+        for listener in settings.listeners:
+            if listener.service:
+                local_only(listener.address)
+            elif settings.tls is None:
+                raise ValueError(f"`{listener.address}` belongs to no service, and there is no TLS")
+        callers = None
+        if settings.tls is not None:
+            callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
+        writer, reader = await asyncio.to_thread(self._databases)
+        opened.callback(writer.dispose)
+        opened.callback(reader.dispose)
+        keyring = await asyncio.to_thread(self._keyring, opened)
+        secret = secrets.token_bytes(32)
+        turnstile = Turnstile(secret, clock=boottime)
+        records = Records(writer, reader, turnstile, clock=self._clock)
+        people = People(writer, reader, turnstile, clock=self._clock)
+        store = Store(writer, reader, keyring, turnstile, clock=self._clock)
+
+        async def refused(what: Refused) -> None:
+            await asyncio.to_thread(records.refused, what)
+
+        client = self._client or aio.connect(settings.authz, settings.security)
+        opened.push_async_callback(client.close)
+        gate = Gate(client, Mint(secret, clock=boottime), on_refused=refused)
+        opened.push_async_callback(self._drop_tasks)
+        courier = Courier(
+            writer, settings.senders, clock=self._clock, registry=self.metrics.registry
+        )
+        self._start(courier.run())
+        hall = Hall()
+        opened.push_async_callback(self._settle, hall)
+        rooms = procedures(Documents(gate, store, self._checker()), Dossiers(gate, people, records))
+        await self._tell((*SERVICES, DATABASE_HEALTH, TRUST_HEALTH), well=True)
+        self._start(self._probe(reader))
+        if callers is not None:
+            self._start(callers.watch())
+        for listener in settings.listeners:
+            secured = None if listener.service else callers
+            door = Door(
+                procedures=rooms,
+                hall=hall,
+                metrics=self.metrics,
+                caller=secured or always(listener.service),
+                expected=(*settings.expected, listener.service),
+            )
+            server, address = build_server(
+                listener,
+                handlers=door.handlers(),
+                servicer=self._health,
+                credentials=secured.credentials() if secured else None,
+                reflected=SERVICES[1:] if settings.reflection else (),
+                max_message=MAX_MESSAGE,
+            )
+            self._servers.append(server)
+            await server.start()
+            self.addresses.append(address)
+        _log.info("serving", addresses=self.addresses)
+
+    def _databases(self) -> tuple[Engine, Engine]:
+        settings = self._settings
+        if settings.keys == settings.database:
+            raise ValueError("the keys must not lie in the database of the documents: give another")
+        writer = connect(settings.database)
+        MIGRATIONS.migrate(writer)
+        return writer, connect(settings.database, read_only=True)
+
+    def _keyring(self, opened: AsyncExitStack) -> Keyring:
+        engine = connect(self._settings.keys)
+        opened.callback(engine.dispose)
+        return Keyring.open(engine, Masters(self._settings.masters))
+
+    def _checker(self) -> Checker:
+        settings = self._settings
+        path = settings.policies / "matrix" / "types.csv"
+        types = DocumentTypes.read(path.read_text(encoding="utf-8"), path=str(path))
+        validator = Validator(settings.schemas) if settings.schemas else None
+        return Checker(types, clock=self._clock, validator=validator)
+
+    async def _settle(self, hall: Hall) -> None:
+        """Lets everyone who came in be answered."""
+        await hall.close(within_s=DRAIN_S)
+
+    async def _probe(self, reader: Engine) -> None:
+        """Looks each second whether the record can be read, and tells."""
+        well = True
+        while True:
+            await asyncio.sleep(PROBE_S)
+            found = await asyncio.to_thread(_readable, reader)
+            if found != well:
+                well = found
+                (_log.info if well else _log.error)("database", readable=well)
+                await self._tell((*SERVICES, DATABASE_HEALTH), well=well)
+
+    def _on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
+        (_log.info if sound else _log.error)("trust", sound=sound, cause=cause)
+        self.metrics.trust(sound=sound)
+        self._start(self._tell((TRUST_HEALTH,), well=sound))
+
+    async def _tell(self, names: Iterable[str], *, well: bool) -> None:
+        for name in names:
+            await self._health.set(name, SERVING if well else NOT_SERVING)
+
+    async def _hang_up(self) -> None:
+        """Ends all listeners at once; what is still under way gets a moment."""
+        await asyncio.gather(*(server.stop(LINGER_S) for server in self._servers))
+
+    async def _drop_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _readable(reader: Engine) -> bool:
+    try:
+        with reader.connect() as conn:
+            conn.execute(select(1))
+    except SQLAlchemyError:
+        return False
+    return True
