@@ -52,3 +52,81 @@ class DocumentUnavailableError(Error):
         super().__init__(
             "no such document, or it is not open to this person: list the documents that are"
         )
+
+
+class StrangerError(Error):
+    """A service calls that is not expected here."""
+
+
+class BusyError(Error):
+    """So many calls are under way that this one was not taken; nothing was done."""
+
+
+class StoppingError(Error):
+    """The service is being stopped and takes no calls any more; nothing was done."""
+
+
+class KeysError(Error):
+    """A patient's key, or what is sealed with it, can't be used; nothing of it was read or written."""
+
+
+class KeyMissingError(KeysError):
+    """There is no key of this patient, and nothing says that there ever was one."""
+
+
+class KeyDestroyedError(KeysError):
+    """The patient's key was destroyed: what it sealed is gone for good, and none takes its place."""
+
+
+class MasterError(KeysError):
+    """The master keys can't be used as they lie there."""
+
+
+class SealError(KeysError):
+    """What is stored can't be opened: it was altered or moved, or sealed with another key."""
+
+
+class StaleError(Error):
+    """The document changed between the decision and its use; nothing was done. Decide again."""
+
+
+class DuplicateError(Error):
+    """A document with this unique id is in the record already; nothing was deposited.
+
+    Attributes:
+        place: of the deposit, from 0.
+    """
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+        super().__init__(
+            f"deposits[{place}].content: its unique id is in the record already:"
+            " give a new version an id of its own, and say what it replaces"
+        )
+
+
+class ReplacedError(Error):
+    """What is to be replaced can't be; nothing was deposited.
+
+    Attributes:
+        place: of the deposit, from 0.
+    """
+
+    def __init__(self, place: int, why: str, remedy: str) -> None:
+        self.place = place
+        super().__init__(f"deposits[{place}].replaces: {why}: {remedy}")
+
+
+class TransitionError(Error):
+    """What is to be done to a document makes no sense in its status; nothing was changed."""
+
+    def __init__(self, action: str, status: str, remedy: str) -> None:
+        super().__init__(f"`{action}` can't be done to a document that is `{status}`: {remedy}")
+
+
+class ConditionError(Error):
+    """A decision asks something of documents that the record does not know; nothing was read."""
+
+
+class ListingError(Error):
+    """What the database found is not what the decision permits; nothing was shown."""

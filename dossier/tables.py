@@ -75,10 +75,18 @@ documents: Final = Table(
     Column("size", Number, nullable=False),
     Column("secret", Flag, nullable=False),
     Column("particulars", LargeBinary, nullable=False),  # sealed
+    CheckConstraint("type <> ''", name="documents_type"),
     CheckConstraint(
         "status IN ('approved', 'deprecated', 'archived', 'deleted')", name="documents_status"
     ),
-    Index("documents_of_patient", "patient", "act_from", "id"),
+    CheckConstraint("confidentiality IN ('N', 'R', 'V')", name="documents_confidentiality"),
+    # In the order of a list, with all that a list is narrowed by, so that what it does not show is not read.
+    Index(
+        "documents_of_patient",
+        *("patient", "act_from", "id", "status", "type", "space"),
+        *("masked", "hidden_from_patient", "hidden_from_representatives"),
+        *("confidentiality", "structure", "act_to"),
+    ),
     sqlite_strict=True,
 )
 """One row a document; a replacement is another document."""
@@ -88,8 +96,9 @@ authors: Final = Table(
     metadata,
     Column("document", Text, ForeignKey("documents.id"), primary_key=True),
     Column("author", Text, primary_key=True),
+    Column("patient", Text, nullable=False),  # the document's, so that a patient's are found at once
     Column("place", Number, nullable=False),
-    Index("authors_documents", "author", "document"),
+    Index("authors_of_patient", "patient", "author", "document"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
