@@ -95,7 +95,7 @@ class Deed:
             "document": storable(self.document),
             "type": label.type if label else "",
             "space": label.space if label else "",
-            "origin": label.structure if label else "",
+            "origin": (label.structure or label.system) if label else "",
             "mode": self.context.mode,
             "reason": storable(self.reason),
             "secret": self.secret,

@@ -130,3 +130,19 @@ class ConditionError(Error):
 
 class ListingError(Error):
     """What the database found is not what the decision permits; nothing was shown."""
+
+
+class PasswordError(Error):
+    """A password is not the one that is stored."""
+
+
+class SendError(Error):
+    """A notice could not be sent.
+
+    Attributes:
+        final: whether trying again makes no sense.
+    """
+
+    def __init__(self, why: str, *, final: bool = False) -> None:
+        self.final = final
+        super().__init__(why)

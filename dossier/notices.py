@@ -18,7 +18,7 @@ from dossier import deed, tables
 from dossier.deed import Deed
 from dossier.errors import PermitError
 from dossier.model import Contact, Label
-from dossier.once import insert_once
+from dossier.dialects import insert_once
 from dossier.permit import Permit
 from dossier.wishes import INBOX, Wishes, reach, unpack
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from dossier import deed, notices, tables
 from dossier.errors import PermitError
 from dossier.model import Label
-from dossier.once import insert_once
+from dossier.dialects import insert_once
 from dossier.permit import Permit
 
 _KNOWN: Final = select(tables.acts.c.decision).where(tables.acts.c.decision == bindparam("id"))

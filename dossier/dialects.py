@@ -1,10 +1,22 @@
-"""Rows that are written once, however often they are asked for: on SQLite and PostgreSQL alike."""
+"""What SQLite and PostgreSQL say in different words."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Table
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Table,
+    TableValuedAlias,
+    Text,
+    cast,
+    column,
+    func,
+    literal,
+)
 
 
 def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
@@ -16,11 +28,30 @@ def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     return conn.execute(_insert(table, conn.dialect.name), row).rowcount == 1
 
 
-def put(conn: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Adds a row, or changes the columns given of the one with its key."""
+def put(
+    conn: Connection, table: Table, row: Mapping[str, Any], *, fixed: Sequence[str] = ()
+) -> None:
+    """Adds a row, or changes the one with its key; its columns `fixed` stay as they were."""
     keys = tuple(column.name for column in table.primary_key)
-    changed = tuple(name for name in row if name not in keys)
+    changed = tuple(name for name in row if name not in (*keys, *fixed))
     conn.execute(_upsert(table, conn.dialect.name, keys, changed), row)
+
+
+def among(conn: Connection, values: Sequence[str]) -> TableValuedAlias:
+    """Texts as a table with the column `value`, sent as one parameter however many they are."""
+    sent = literal(orjson.dumps(values).decode(), Text)
+    if conn.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import JSON  # noqa: PLC0415 - only those who use it pay
+
+        made = func.json_array_elements_text(cast(sent, JSON(none_as_null=True)))
+    else:
+        made = func.json_each(sent)
+    return made.table_valued(column("value", Text), name="listed")
+
+
+def binary(conn: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A text that sorts by its code points, whatever the language of the database."""
+    return text.collate("C" if conn.dialect.name == "postgresql" else "BINARY")
 
 
 @cache
