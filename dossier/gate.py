@@ -17,6 +17,7 @@ from clients.sdk.changes import Change
 from clients.sdk.condition import Condition
 from clients.sdk.registry import AuthorisedPatient, PatientRecord
 from dossier.errors import DocumentUnavailableError
+from dossier.judged import as_document
 from dossier.mint import Mint
 from dossier.model import Label
 from dossier.permit import Permit
@@ -260,19 +261,6 @@ class Gate:
             obligations=decision.obligations,
             condition=condition,
         )
-
-
-def as_document(label: Label) -> Document:
-    """A label as the decision point judges it."""
-    return Document(
-        id=label.id,
-        type=label.type,
-        authors=label.authors,
-        author_structure=label.structure,
-        visibility=(label.confidentiality, *label.visibility.codes),
-        status=label.status.value,
-        system=label.system,
-    )
 
 
 def _unknown(document: str) -> Document:

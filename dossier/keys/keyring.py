@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Row, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from dossier import transaction
+from dossier.dialects import insert_once
 from dossier.errors import KeyDestroyedError, KeyMissingError, MasterError, SealError
 from dossier.keys import tables
 from dossier.keys.masters import MasterKeys
@@ -33,11 +33,6 @@ Progress = Callable[[int, int], None]
 
 _PORTION: Final = 500
 """So many keys are wrapped anew in one transaction."""
-
-_INSERT: Final[Mapping[str, Callable[[Table], sqlite.Insert | postgresql.Insert]]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
 
 _keys: Final = tables.keys.c
 _masters: Final = tables.masters.c
@@ -111,7 +106,7 @@ class Keyring:
             if row is not None:
                 return self._opened(patient, row)
             secret, values = self._new(conn, patient)
-            _put(conn, tables.keys, {"patient": patient, **values})
+            insert_once(conn, tables.keys, {"patient": patient, **values})
             return Key(secret)
 
         return transaction.run(self._engine, work)
@@ -128,7 +123,7 @@ class Keyring:
                 return self._opened(patient, row)
             secret, values = self._new(conn, patient)
             if row is None:
-                _put(conn, tables.keys, {"patient": patient, **values})
+                insert_once(conn, tables.keys, {"patient": patient, **values})
             else:
                 again = update(tables.keys).where(_keys.patient == patient)
                 conn.execute(again.values(**values, destroyed_at=None))
@@ -243,7 +238,7 @@ class Keyring:
 
     def _register(self, conn: Connection, master: str) -> bool:
         """Whether a master key is closed; it stays as it is until this transaction ends."""
-        _put(conn, tables.masters, {"id": master, "closed": False})
+        insert_once(conn, tables.masters, {"id": master, "closed": False})
         held = select(_masters.closed).where(_masters.id == master).with_for_update(read=True)
         closed: bool = conn.execute(held).scalar_one()
         return closed
@@ -278,12 +273,6 @@ def _place(patient: str, master: str) -> Place:
 
 def _row(conn: Connection, patient: str) -> Row[Any] | None:
     return conn.execute(select(tables.keys).where(_keys.patient == patient)).one_or_none()
-
-
-def _put(conn: Connection, table: Table, values: Mapping[str, object]) -> None:
-    """Inserts a row unless there is one; if another transaction is about to, this one is done again."""
-    insert = _INSERT[conn.dialect.name](table)
-    conn.execute(insert.values(values).on_conflict_do_nothing())
 
 
 def _wipe(conn: Connection) -> None:
