@@ -5,7 +5,9 @@ use `clients.sdk.testing`, the changes of the registry `clients.sdk.changes`.
 """
 
 from clients.sdk.client import Client, Duty, connect
+from clients.sdk.condition import Admission, Clause, Condition, Filtered, LabelField, Test
 from clients.sdk.errors import (
+    AheadError,
     DeadlineError,
     Error,
     FailedError,
@@ -17,18 +19,30 @@ from clients.sdk.errors import (
     UnfulfilledError,
     Violation,
 )
+from clients.sdk.filterpermit import FilterPermit
 from clients.sdk.guard import guarded
 from clients.sdk.permit import Denied, Obligation, Permit
+from clients.sdk.policies import Bundle, Mistake
+from clients.sdk.registry import (
+    Authorisation,
+    AuthorisationState,
+    AuthorisedPatient,
+    DossierStatus,
+    Event,
+    Page,
+    Patient,
+    PatientRecord,
+)
 from clients.sdk.security import PLAIN, Plain, Security, Tls
 from clients.sdk.values import (
     NORMAL,
-    Condition,
     Context,
     Decision,
     Document,
     Effect,
     Explanation,
     FactChange,
+    Finding,
     Query,
     Reason,
     Remedy,
@@ -37,10 +51,18 @@ from clients.sdk.values import (
     Target,
     Told,
 )
+from clients.sdk.watch import Watch
 
 __all__ = [
     "NORMAL",
     "PLAIN",
+    "Admission",
+    "AheadError",
+    "Authorisation",
+    "AuthorisationState",
+    "AuthorisedPatient",
+    "Bundle",
+    "Clause",
     "Client",
     "Condition",
     "Context",
@@ -48,15 +70,25 @@ __all__ = [
     "Decision",
     "Denied",
     "Document",
+    "DossierStatus",
     "Duty",
     "Effect",
     "Error",
+    "Event",
     "Explanation",
     "FactChange",
     "FailedError",
+    "FilterPermit",
+    "Filtered",
+    "Finding",
     "InvalidError",
+    "LabelField",
+    "Mistake",
     "Obligation",
     "OverloadedError",
+    "Page",
+    "Patient",
+    "PatientRecord",
     "Permit",
     "Plain",
     "Query",
@@ -67,12 +99,14 @@ __all__ = [
     "SettingsError",
     "Subject",
     "Target",
+    "Test",
     "Tls",
     "Told",
     "UnauthenticatedError",
     "UnavailableError",
     "UnfulfilledError",
     "Violation",
+    "Watch",
     "connect",
     "guarded",
 ]

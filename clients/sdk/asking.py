@@ -1,12 +1,18 @@
 """What the synchronous and the asynchronous client have in common: how a call may be made."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Final, TypedDict
 
-from clients.sdk.errors import SettingsError
-from clients.sdk.retry import Metadata
+from clients.sdk.errors import DeadlineError, SettingsError
+from clients.sdk.retry import Metadata, check_timeout
+from clients.sdk.values import Query, Subject
 
 TIMEOUT_S: Final = 0.5
+ACTIVATION_S: Final = 30.0
+WATCHING: Final = Query(subject=Subject(kind="service", id=""), action="registry.watch")
+"""What is asked by watching; which service it is, the decision point knows by itself."""
+
 TOKEN_KEY: Final = "dmp-subject"  # noqa: S105 - the name of a metadata key
 TRACE_KEY: Final = "traceparent"
 
@@ -36,6 +42,20 @@ def metadata(how: How) -> Metadata:
         if not (value.isascii() and (value.isprintable() or not value)):
             raise SettingsError(f"`{key}` must be printable ASCII")
     return tuple((key, value) for key, value in given.items() if value)
+
+
+def shares(how: How, timeout_s: float) -> Iterator[How]:
+    """How each of several calls is to be made that have one deadline together.
+
+    Raises:
+        DeadlineError: there is no time left for the next.
+    """
+    end = time.monotonic() + check_timeout(how.get("timeout_s", timeout_s))
+    while True:
+        left_s = end - time.monotonic()
+        if left_s <= 0:
+            raise DeadlineError("no time left for all the calls: give more, or ask for less")
+        yield {**how, "timeout_s": left_s}
 
 
 def check_duties(duties: Mapping[str, object]) -> None:

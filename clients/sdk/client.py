@@ -1,23 +1,22 @@
 """The synchronous client. Threads may share one."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import TracebackType
-from typing import Self, Unpack
-from uuid import uuid4
+from collections.abc import Collection, Mapping, Sequence
+from typing import Unpack
 
 from authz.v1 import authz_pb2 as pb
-from clients.sdk import wire
-from clients.sdk.asking import TIMEOUT_S, How, check_duties, metadata
-from clients.sdk.changes import Change
-from clients.sdk.errors import UnfulfilledError
+from clients.sdk import filterwire, wire
+from clients.sdk.asking import TIMEOUT_S, How, shares
+from clients.sdk.caller import Duty
+from clients.sdk.condition import Filtered
+from clients.sdk.filterpermit import FilterPermit, terms_of
 from clients.sdk.line import Line
-from clients.sdk.permit import Denied, Obligation, Permit, conclude, shared_out, unfulfilled
-from clients.sdk.procedures import CHANGE, CHECK, CHECK_BATCH, EXPLAIN, Procedure
-from clients.sdk.retry import Request, Response, Transport, call, check_timeout
+from clients.sdk.permit import Denied, Permit
+from clients.sdk.procedures import CHECK, CHECK_BATCH, EXPLAIN, FILTER
+from clients.sdk.registrar import Registrar
 from clients.sdk.security import Security
-from clients.sdk.values import NORMAL, Context, Decision, Explanation, Query, Subject
+from clients.sdk.values import NORMAL, Context, Decision, Effect, Explanation, Query, Subject
 
-Duty = Callable[[Obligation], None]
+__all__ = ["Client", "Duty", "connect"]
 
 
 def connect(
@@ -41,29 +40,12 @@ def connect(
     return Client(Line(address, security), timeout_s=timeout_s, duties=duties)
 
 
-class Client:
+class Client(Registrar):
     """Asks the decision point.
 
     `require` is for whoever is about to do something, `check` for whoever wants to know. All methods raise an
     `Error` when there is no answer; `timeout_s`, `token` and `traceparent` may be given to each.
     """
-
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        timeout_s: float = TIMEOUT_S,
-        duties: Mapping[str, Duty] | None = None,
-    ) -> None:
-        self._transport = transport
-        self._timeout_s = check_timeout(timeout_s)
-        self._duties = dict(duties or {})
-        check_duties(self._duties)
-
-    @property
-    def timeout_s(self) -> float:
-        """Seconds for a call that is not told otherwise."""
-        return self._timeout_s
 
     def require(
         self, query: Query, *, supports: Collection[str] = (), **how: Unpack[How]
@@ -84,23 +66,21 @@ class Client:
     def require_each(
         self, queries: Sequence[Query], *, supports: Collection[str] = (), **how: Unpack[How]
     ) -> tuple[Permit | Denied, ...]:
-        """A permit or the denial for each, in one call.
+        """A permit or the denial for each, in one call a thousand.
 
         Raises:
             UnfulfilledError: a duty failed; nobody gets a permit.
         """
         decisions = self.check_all(queries, **how)
         answers: list[Permit | Denied] = []
-        for query, decision in zip(queries, decisions, strict=True):
-            try:
-                answers.append(self._permit(query, decision, supports))
-            except Denied as exc:
-                answers.append(exc)
-            except UnfulfilledError:
-                for answer in answers:
-                    if isinstance(answer, Permit):
-                        answer.drop()
-                raise
+        try:
+            for query, decision in zip(queries, decisions, strict=True):
+                answers.append(self._permit_or_denied(query, decision, supports))
+        except BaseException:
+            for answer in answers:
+                if isinstance(answer, Permit):
+                    answer.drop()
+            raise
         return tuple(answers)
 
     def check(self, query: Query, **how: Unpack[How]) -> Decision:
@@ -109,88 +89,74 @@ class Client:
         return wire.decision(answer.decision)
 
     def check_all(self, queries: Sequence[Query], **how: Unpack[How]) -> tuple[Decision, ...]:
-        """Decisions by position, in one call: up to 1,000; all are on record, or none is."""
-        if not queries:
-            return ()
-        request = pb.CheckBatchRequest(checks=map(wire.check_request, queries))
-        return wire.decisions(self._call(CHECK_BATCH, request, how), len(queries))
+        """Decisions by position, in one call a thousand, within one deadline for all.
+
+        Of each call all decisions are on record, or none is. When one fails, no later one is made and there
+        is no answer at all, though those of the calls before are on record.
+        """
+        requests = wire.batch_requests(queries)
+        decisions: list[Decision] = []
+        for request, share in zip(requests, shares(how, self.timeout_s), strict=False):
+            answer = self._call(CHECK_BATCH, request, share)
+            decisions += wire.decisions(answer, len(request.checks))
+        return tuple(decisions)
 
     def explain(self, query: Query, *, language: str = "fr", **how: Unpack[How]) -> Explanation:
         """The decision, and why, in `fr` or `en`."""
         request = pb.ExplainRequest(check=wire.check_request(query), language=language)
         return wire.explanation(self._call(EXPLAIN, request, how))
 
-    def change(
+    def require_filter(
         self,
         subject: Subject,
+        action: str,
         patient: str,
-        change: Change,
         *,
         context: Context = NORMAL,
-        request_id: str = "",
         supports: Collection[str] = (),
         **how: Unpack[How],
-    ) -> Permit:
-        """Makes a change of the registry, once; it has been made when this returns.
+    ) -> FilterPermit:
+        """A permit for those of a patient's documents that meet its condition, by one decision.
+
+        A list is an access: duties have been carried out by then, also those that a document on the list
+        could bring. A document that brings what neither a duty nor the holder can carry out is not admitted.
 
         Args:
-            subject: who changes it.
+            subject: who is about to see the documents.
+            action: `document.list` or `document.read`.
             patient: INS of whose dossier it is.
-            change: what is to be changed.
             context: the circumstances.
-            request_id: of this change, to try it again later without making it twice; a new one if left out.
             supports: the obligations that whoever holds the permit will carry out.
             how: see `How`.
 
         Raises:
-            Denied: it has not been made.
-            UnfulfilledError: it has been made, but nobody here can do what must be done because of it.
+            Denied: no, or no document could be shown on terms that can be kept here.
+            UnfulfilledError: yes, but a duty failed.
         """
-        request = wire.change_request(subject, patient, change, context)
-        request.request_id = request_id or str(uuid4())
-        answer = self._call(CHANGE, request, how)
-        query = Query(subject=subject, action=change.action, patient=patient, context=context)
-        decision = wire.decision(answer.decision)
-        try:
-            return self._permit(query, decision, supports)
-        except Denied as exc:
-            if exc.unsupported:
-                raise unfulfilled(exc.unsupported, decision) from exc
-            raise
-
-    def close(self) -> None:
-        """Closes the connection; what is under way is ended."""
-        self._transport.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Closes the connection."""
-        self.close()
-
-    def _permit(self, query: Query, decision: Decision, supports: Collection[str]) -> Permit:
-        due, mine, nobody = shared_out(query, decision, self._duties, supports)
-        failed: list[str] = []
-        cause: Exception | None = None
-        for obligation in due:  # all of them, even when one fails or it is a denial
-            try:
-                self._duties[obligation.name](obligation)
-            except Exception as exc:  # noqa: BLE001 - whatever it is, it is not done
-                failed.append(obligation.name)
-                cause = exc
-        return conclude(query, decision, mine=mine, nobody=nobody, failed=failed, cause=cause)
-
-    def _call(
-        self, procedure: Procedure[Request, Response], request: Request, how: How
-    ) -> Response:
-        timeout_s = how.get("timeout_s", self._timeout_s)
-        return call(
-            self._transport, procedure, request, timeout_s=timeout_s, metadata=metadata(how)
+        query = Query(subject=subject, action=action, patient=patient, context=context)
+        answer = filterwire.filter_answer(self._call(FILTER, filterwire.filter_request(query), how))
+        terms = terms_of(answer.condition, {*self._duties, *supports})
+        permit = self._permit(
+            query, answer.decision, supports, more=terms.more, lacking=terms.lacking
         )
+        return FilterPermit(permit, terms.condition)
+
+    def filter(
+        self,
+        subject: Subject,
+        action: str,
+        patient: str,
+        *,
+        context: Context = NORMAL,
+        **how: Unpack[How],
+    ) -> Filtered:
+        """Which of a patient's documents may be shown, to be looked at; nothing is carried out.
+
+        Raises:
+            Denied: none of them.
+        """
+        query = Query(subject=subject, action=action, patient=patient, context=context)
+        answer = filterwire.filter_answer(self._call(FILTER, filterwire.filter_request(query), how))
+        if answer.decision.effect is not Effect.ALLOW:
+            raise Denied(query, answer.decision)
+        return Filtered(decision=answer.decision, condition=answer.condition)

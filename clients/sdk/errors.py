@@ -67,6 +67,13 @@ class DeadlineError(UnavailableError):
     """There was no answer in time. A decision may be on record all the same."""
 
 
+class AheadError(Error):
+    """The registry has not reached the revision that is to be watched from: it was restored from a backup.
+
+    Forget what was read from it, and watch again from 0.
+    """
+
+
 class OverloadedError(Error):
     """Too many are asking.
 

@@ -12,9 +12,10 @@ import grpc
 from clients.sdk.errors import Error, FailedError
 from clients.sdk.procedures import Procedure
 from clients.sdk.retry import Metadata, Request, Response
-from clients.sdk.rotation import Make, Rotation
+from clients.sdk.rotation import Held, Make, Rotation
 from clients.sdk.security import Plain, Security, check_address
 from clients.sdk.status import translate
+from clients.sdk.streams import AioLineStream, LineStream
 
 MAX_ANSWER: Final = 4 << 20
 
@@ -77,13 +78,42 @@ class Line:
         except ValueError as exc:  # as gRPC says of a channel that was closed meanwhile
             raise _failed(exc, self._address) from exc
         finally:
-            for idle in self._rotation.give_back(held):
-                idle.close()
+            self._give_back(held)
         return answer
+
+    def stream(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+    ) -> LineStream[Response]:
+        """One call that is answered many times.
+
+        Raises:
+            Error: it failed.
+        """
+        held = self._rotation.borrow()
+        try:
+            method = held.channel.unary_stream(
+                procedure.path,
+                request_serializer=procedure.request.SerializeToString,
+                response_deserializer=procedure.response.FromString,
+            )
+            call = method(request, timeout=timeout_s, metadata=metadata)
+        except ValueError as exc:
+            self._give_back(held)
+            raise _failed(exc, self._address) from exc
+        return LineStream(call, self._address, lambda: self._give_back(held))
 
     def close(self) -> None:
         """Closes the channel; what is under way is ended."""
         for idle in self._rotation.close():
+            idle.close()
+
+    def _give_back(self, held: Held[grpc.Channel]) -> None:
+        for idle in self._rotation.give_back(held):
             idle.close()
 
 
@@ -131,15 +161,40 @@ class AioLine:
         except grpc.aio.UsageError as exc:  # the channel was closed meanwhile
             raise _failed(exc, self._address) from exc
         finally:
-            for idle in self._rotation.give_back(held):
-                await idle.close()
+            await self._give_back(held)
         if not isinstance(answer, procedure.response):  # gRPC gives None for what it can't read
             raise FailedError(f"`{self._address}`: the answer can't be read")
         return answer
 
+    def stream(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata = (),
+    ) -> AioLineStream[Response]:
+        """One call that is answered many times.
+
+        Raises:
+            Error: it failed.
+        """
+        held = self._rotation.borrow()
+        method: Any = held.channel.unary_stream(
+            procedure.path,
+            request_serializer=procedure.request.SerializeToString,
+            response_deserializer=procedure.response.FromString,
+        )
+        call = method(request, timeout=timeout_s, metadata=metadata)
+        return AioLineStream(call, procedure.response, self._address, lambda: self._give_back(held))
+
     async def close(self) -> None:
         """Closes the channel; what is under way is ended."""
         for idle in self._rotation.close():
+            await idle.close()
+
+    async def _give_back(self, held: Held[grpc.aio.Channel]) -> None:
+        for idle in self._rotation.give_back(held):
             await idle.close()
 
 

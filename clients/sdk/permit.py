@@ -6,7 +6,8 @@ before anyone gets the permit; or by the code that holds the permit, which said 
 """
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -133,6 +134,21 @@ def unfulfilled(names: Collection[str], decision: Decision) -> UnfulfilledError:
     return UnfulfilledError(text, names, decision.id)
 
 
+@contextmanager
+def made(decision: Decision) -> Iterator[None]:
+    """For what has been done already: that nobody here can do what must be done because of it is no denial.
+
+    Raises:
+        UnfulfilledError: nobody can.
+    """
+    try:
+        yield
+    except Denied as exc:
+        if exc.unsupported:
+            raise unfulfilled(exc.unsupported, decision) from exc
+        raise
+
+
 def conclude(
     query: Query,
     decision: Decision,
@@ -157,10 +173,15 @@ def conclude(
 
 
 def shared_out(
-    query: Query, decision: Decision, duties: Mapping[str, object], supports: Collection[str]
+    query: Query,
+    decision: Decision,
+    duties: Mapping[str, object],
+    supports: Collection[str],
+    more: Collection[str] = (),
 ) -> tuple[tuple[Obligation, ...], tuple[str, ...], tuple[str, ...]]:
-    """Who carries out the obligations of a decision: duties; the holder of the permit; nobody."""
-    mine = tuple(name for name in decision.obligations if name in supports)
-    rest = [name for name in decision.obligations if name not in supports]
+    """Who carries out the obligations of a decision, and more: duties; the holder of the permit; nobody."""
+    names = dict.fromkeys((*decision.obligations, *more))
+    mine = tuple(name for name in names if name in supports)
+    rest = [name for name in names if name not in supports]
     due = tuple(Obligation(name=n, query=query, decision=decision) for n in rest if n in duties)
     return due, mine, tuple(name for name in rest if name not in duties)

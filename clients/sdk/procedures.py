@@ -35,7 +35,18 @@ CHECK_BATCH: Final = Procedure(
 EXPLAIN: Final = Procedure(
     f"{_AUTHZ}/Explain", pb.ExplainRequest, pb.ExplainResponse, repeatable=True
 )
+FILTER: Final = Procedure(f"{_AUTHZ}/Filter", pb.FilterRequest, pb.FilterResponse, repeatable=True)
 CHANGE: Final = Procedure(f"{_REGISTRY}/Change", pb.ChangeRequest, pb.ChangeResponse)
+GET_PATIENT: Final = Procedure(
+    f"{_REGISTRY}/GetPatient", pb.GetPatientRequest, pb.GetPatientResponse, repeatable=True
+)
+LIST_PATIENTS: Final = Procedure(
+    f"{_REGISTRY}/ListPatients", pb.ListPatientsRequest, pb.ListPatientsResponse, repeatable=True
+)
+WATCH: Final = Procedure(f"{_REGISTRY}/Watch", pb.WatchRequest, pb.WatchResponse)
 GET_BUNDLE: Final = Procedure(
     f"{_POLICY}/GetBundle", pb.GetBundleRequest, pb.GetBundleResponse, repeatable=True
+)
+ACTIVATE_BUNDLE: Final = Procedure(
+    f"{_POLICY}/ActivateBundle", pb.ActivateBundleRequest, pb.ActivateBundleResponse
 )

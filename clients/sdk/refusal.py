@@ -14,6 +14,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from clients.sdk.errors import (
+    AheadError,
     Error,
     InvalidError,
     OverloadedError,
@@ -28,6 +29,7 @@ DOMAIN: Final = "authz.dmp"
 UNAVAILABLE: Final = "DECISION_UNAVAILABLE"
 FAILED: Final = "DECISION_FAILED"
 UNFULFILLED: Final = "OBLIGATION_UNFULFILLED"
+AHEAD: Final = "REVISION_AHEAD"
 NOT_OPEN: Final = "METHOD_NOT_OPEN"
 
 _TOKEN: Final = "TOKEN_"  # noqa: S105 - how the reasons about tokens begin
@@ -47,6 +49,8 @@ def refusal(error: Denied | Error) -> grpc.Status:  # noqa: PLR0911 - a table, o
             for field, problem in error.violations:
                 bad.field_violations.add(field=field, description=problem)
             return _status(code_pb2.INVALID_ARGUMENT, "INVALID_REQUEST", str(error), bad)
+        case AheadError():
+            return _status(code_pb2.OUT_OF_RANGE, AHEAD, str(error))
         case UnauthenticatedError() if error.reason.startswith(_TOKEN):
             return _status(code_pb2.UNAUTHENTICATED, error.reason, str(error))
         case OverloadedError():

@@ -27,6 +27,37 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
+Heard_co = TypeVar("Heard_co", bound=Message, covariant=True)
+
+
+class Stream(Protocol[Heard_co]):
+    """The answers of one call, as they come. Closed once, and then again at will."""
+
+    def read(self, timeout_s: float) -> Heard_co | None:
+        """The next answer, waited for so long; None when the stream has ended well.
+
+        Raises:
+            Error: it has not, or nothing came in time, or it was closed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends it at once, from whichever thread."""
+        ...
+
+
+class AioStream(Protocol[Heard_co]):
+    """The same, asynchronously."""
+
+    async def read(self, timeout_s: float) -> Heard_co | None:
+        """As `Stream.read`."""
+        ...
+
+    async def close(self) -> None:
+        """Ends it at once."""
+        ...
+
+
 class Transport(Protocol):
     """Carries one call, once. Every failure is an `Error` of this package."""
 
@@ -42,6 +73,21 @@ class Transport(Protocol):
 
         Raises:
             Error: there is none.
+        """
+        ...
+
+    def stream(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata,
+    ) -> Stream[Response]:
+        """The answers, for so long at most; nothing is waited for yet.
+
+        Raises:
+            Error: there are none.
         """
         ...
 
@@ -62,6 +108,17 @@ class AioTransport(Protocol):
         metadata: Metadata,
     ) -> Response:
         """As `Transport.once`."""
+        ...
+
+    def stream(
+        self,
+        procedure: Procedure[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float,
+        metadata: Metadata,
+    ) -> AioStream[Response]:
+        """As `Transport.stream`."""
         ...
 
     async def close(self) -> None:

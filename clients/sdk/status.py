@@ -12,6 +12,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from clients.sdk.errors import (
+    AheadError,
     DeadlineError,
     Error,
     FailedError,
@@ -23,6 +24,7 @@ from clients.sdk.errors import (
 )
 
 _TOO_LARGE: Final = "larger than max"
+_BEGIN_AGAIN: Final = "drop what was kept of it, and watch again from 0"
 
 Detail = TypeVar("Detail", bound=Message)
 
@@ -35,6 +37,10 @@ def translate(error: grpc.RpcError, address: str) -> Error:  # noqa: PLR0911 - a
     match code:
         case grpc.StatusCode.INVALID_ARGUMENT:
             return InvalidError(text, _violations(status))
+        case grpc.StatusCode.OUT_OF_RANGE:
+            return AheadError(
+                text if reason else f"revision is ahead of the registry: {_BEGIN_AGAIN}"
+            )
         case grpc.StatusCode.UNAUTHENTICATED:
             return UnauthenticatedError(text, reason)
         case grpc.StatusCode.DEADLINE_EXCEEDED:

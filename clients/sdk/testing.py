@@ -9,49 +9,34 @@ The clients are the real ones; only the way to the decision point is short. `ser
 a real gRPC server on this machine.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, cast
-from uuid import UUID
 
 import grpc
 from google.protobuf.message import Message
 
 from authz.v1 import authz_pb2 as pb
-from clients.sdk import aio, changes, wire
+from clients.sdk import aio
 from clients.sdk.asking import TIMEOUT_S, TOKEN_KEY
 from clients.sdk.client import Client, Duty
-from clients.sdk.errors import DeadlineError, Error, OverloadedError, UnavailableError
-from clients.sdk.procedures import CHANGE, CHECK, CHECK_BATCH, EXPLAIN, Procedure
-from clients.sdk.refusal import refusal
-from clients.sdk.retry import Metadata, Request, Response
-from clients.sdk.values import Effect, Query
+from clients.sdk.condition import Condition
+from clients.sdk.errors import Error, OverloadedError, UnavailableError
+from clients.sdk.pretence import Answer, Decide, Pretence
+from clients.sdk.retry import Metadata
+from clients.sdk.standin import AioShort, Handlers, Short
+from clients.sdk.values import Effect
 
-_EFFECTS: Final = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
-_AT: Final = datetime(2026, 5, 4, 10, tzinfo=UTC)
-_ACTIONS: Final = {
-    kind.field: kind.action
-    for kind in vars(changes).values()
-    if isinstance(kind, type) and issubclass(kind, changes.Change) and kind is not changes.Change
-}
+__all__ = ["Answer", "Pdp", "allow", "deny"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What is to be decided."""
-
-    effect: Effect
-    reason_code: str
-    obligations: tuple[str, ...] = ()
-
-
-def allow(*obligations: str, reason_code: str = "ALLOWED") -> Answer:
-    """Yes, with these obligations."""
-    return Answer(effect=Effect.ALLOW, reason_code=reason_code, obligations=obligations)
+def allow(
+    *obligations: str, reason_code: str = "ALLOWED", condition: Condition | None = None
+) -> Answer:
+    """Yes, with these obligations; to a filter, for the documents that meet the condition, or for all."""
+    return Answer(
+        effect=Effect.ALLOW, reason_code=reason_code, obligations=obligations, condition=condition
+    )
 
 
 def deny(reason_code: str = "DENIED", *obligations: str) -> Answer:
@@ -59,10 +44,7 @@ def deny(reason_code: str = "DENIED", *obligations: str) -> Answer:
     return Answer(effect=Effect.DENY, reason_code=reason_code, obligations=obligations)
 
 
-Decide = Callable[[Query], Answer | Error]
-
-
-class Pdp:
+class Pdp(Pretence):
     """Decides by a function of the query, by a table of actions, or always the same.
 
     What is not in the table is denied. An `Error` in place of an answer is raised in the client.
@@ -70,16 +52,24 @@ class Pdp:
     Attributes:
         asked: every query so far, in order; those of a batch one by one.
         tokens: the token that came with each call, or "".
-        calls: how many calls came, the failed ones too.
+        calls: how many calls came, the failed ones too; a stream is one.
+        patients: what it knows of patients, by INS; yours to fill.
+        events: what has happened in its registry; the permitted changes, and what `happens`.
+        refused: what is wrong with the policies that are to be activated; yours to fill.
+        hung_up: how often it has.
     """
 
-    def __init__(self, decide: Decide | Mapping[str, Answer | Error] | Answer | Error) -> None:
-        self._decide = decide
+    def __init__(self, decide: Decide) -> None:
+        super().__init__(decide)
         self._failure: Error | None = None
         self._slow_s = 0.0
-        self.asked: list[Query] = []
         self.tokens: list[str] = []
         self.calls = 0
+        self.hung_up = 0
+
+    def hang_up(self) -> None:
+        """Ends all streams, as after a quarter of an hour."""
+        self.hung_up += 1
 
     def down(self) -> None:
         """From now on nobody answers."""
@@ -101,22 +91,22 @@ class Pdp:
         self, *, timeout_s: float = TIMEOUT_S, duties: Mapping[str, Duty] | None = None
     ) -> Client:
         """A client that asks here."""
-        return Client(_Short(self), timeout_s=timeout_s, duties=duties)
+        return Client(Short(self), timeout_s=timeout_s, duties=duties)
 
     def aio_client(
         self, *, timeout_s: float = TIMEOUT_S, duties: Mapping[str, aio.Duty] | None = None
     ) -> aio.Client:
         """An asynchronous client that asks here."""
-        return aio.Client(_AioShort(self), timeout_s=timeout_s, duties=duties)
+        return aio.Client(AioShort(self), timeout_s=timeout_s, duties=duties)
 
     @contextmanager
     def serving(
         self, address: str = "127.0.0.1:0", *, credentials: grpc.ServerCredentials | None = None
     ) -> Iterator[str]:
         """Serves over a real socket, by TLS if there are credentials; gives the address."""
-        pool = futures.ThreadPoolExecutor(4)
+        pool = futures.ThreadPoolExecutor(8)
         server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((_Handlers(self),))
+        server.add_generic_rpc_handlers((Handlers(self),))
         if credentials is None:
             port = server.add_insecure_port(address)
         else:
@@ -129,7 +119,12 @@ class Pdp:
             server.stop(None).wait()
             pool.shutdown()
 
-    def answer(self, path: str, request: Message, metadata: Metadata) -> Message:
+    def answer(
+        self,
+        path: str,  # noqa: ARG002 - for those who want to look at it
+        request: Message,
+        metadata: Metadata,
+    ) -> Message:
         """The answer to a call.
 
         Raises:
@@ -139,122 +134,20 @@ class Pdp:
         if self._failure is not None:
             raise self._failure
         self.tokens.append(dict(metadata).get(TOKEN_KEY, ""))
-        match request:
-            case pb.CheckRequest():
-                return pb.CheckResponse(decision=self._decision(wire.query(request)))
-            case pb.CheckBatchRequest():
-                made = [self._decision(wire.query(check)) for check in request.checks]
-                return pb.CheckBatchResponse(decisions=made)
-            case pb.ExplainRequest():
-                return pb.ExplainResponse(decision=self._decision(wire.query(request.check)))
-            case pb.ChangeRequest():
-                query = Query(
-                    subject=wire.subject(request.subject),
-                    action=_ACTIONS[request.WhichOneof("change") or ""],
-                    patient=request.patient,
-                    context=wire.context(request.context),
-                )
-                return pb.ChangeResponse(decision=self._decision(query), revision=self.calls)
-            case _:
-                raise UnavailableError(f"`{path}` is not among what this stand-in can do")
+        return self.told(request)
+
+    def news(self, after: int) -> pb.WatchResponse:
+        """What has happened after a revision.
+
+        Raises:
+            AheadError: it has not been reached.
+            Error: it fails, as the test wants it.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self.happened(after)
 
     @property
     def slow_s(self) -> float:
         """How long an answer takes."""
         return self._slow_s
-
-    def _decision(self, query: Query) -> pb.Decision:
-        self.asked.append(query)
-        match self._decide:
-            case Mapping():
-                answer = self._decide.get(query.action, deny("NO_RULE"))
-            case Answer() | Error():
-                answer = self._decide
-            case _:
-                answer = self._decide(query)
-        if isinstance(answer, Error):
-            raise answer
-        made = pb.Decision(
-            id=str(UUID(int=len(self.asked))),
-            effect=_EFFECTS[answer.effect],
-            reason_code=answer.reason_code,
-            told_fr=f"Test : {answer.reason_code}.",
-            told_en=f"Test: {answer.reason_code}.",
-            obligations=answer.obligations,
-            bundle="0" * 64,
-            revision=1,
-        )
-        made.at.FromDatetime(_AT)
-        return made
-
-
-class _Short:
-    """The short way to a stand-in."""
-
-    def __init__(self, pdp: Pdp) -> None:
-        self._pdp = pdp
-
-    def once(
-        self,
-        procedure: Procedure[Request, Response],
-        request: Request,
-        *,
-        timeout_s: float,
-        metadata: Metadata,
-    ) -> Response:
-        """Its answer, as it would be after a journey."""
-        if self._pdp.slow_s >= timeout_s:
-            raise DeadlineError("no answer in time, as this test wants it")
-        sent = procedure.request.FromString(request.SerializeToString())
-        return cast("Response", self._pdp.answer(procedure.path, sent, metadata))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _AioShort:
-    """The same, asynchronously."""
-
-    def __init__(self, pdp: Pdp) -> None:
-        self._short = _Short(pdp)
-
-    async def once(
-        self,
-        procedure: Procedure[Request, Response],
-        request: Request,
-        *,
-        timeout_s: float,
-        metadata: Metadata,
-    ) -> Response:
-        """As above."""
-        return self._short.once(procedure, request, timeout_s=timeout_s, metadata=metadata)
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Handlers(grpc.GenericRpcHandler):
-    """The long way to a stand-in."""
-
-    def __init__(self, pdp: Pdp) -> None:
-        self._pdp = pdp
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # noqa: ANN401 - as grpc declares it
-        """The handler of a procedure that it knows."""
-        path = str(handler_call_details.method)
-        known = {one.path: one for one in (CHECK, CHECK_BATCH, EXPLAIN, CHANGE)}
-        if path not in known:
-            return None
-        metadata = tuple((str(k), str(v)) for k, v in handler_call_details.invocation_metadata)
-
-        def handle(request: Message, context: grpc.ServicerContext) -> Message:
-            time.sleep(self._pdp.slow_s)
-            try:
-                return self._pdp.answer(path, request, metadata)
-            except Error as exc:
-                context.abort_with_status(refusal(exc))
-                raise
-
-        return grpc.unary_unary_rpc_method_handler(
-            handle, known[path].request.FromString, known[path].response.SerializeToString
-        )

@@ -185,7 +185,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Finding:
     """One condition of a rule, in words, and whether it holds."""
 
     text: str
@@ -200,7 +200,7 @@ class RuleFinding:
     effect: Effect
     told: str
     source: str
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

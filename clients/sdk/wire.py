@@ -6,18 +6,19 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz.v1 import authz_pb2 as pb
 from clients.sdk.changes import Change
 from clients.sdk.errors import FailedError, InvalidError
 from clients.sdk.values import (
-    Condition,
     Context,
     Decision,
     Document,
     Effect,
     Explanation,
     FactChange,
+    Finding,
     Query,
     Reason,
     Remedy,
@@ -26,6 +27,9 @@ from clients.sdk.values import (
     Target,
     Told,
 )
+
+MAX_BATCH: Final = 1_000
+"""So many questions the decision point takes in one call."""
 
 _EFFECTS: Final = {pb.EFFECT_ALLOW: Effect.ALLOW, pb.EFFECT_DENY: Effect.DENY}
 
@@ -36,15 +40,27 @@ def check_request(query: Query) -> pb.CheckRequest:
     Raises:
         InvalidError: something in it can't be sent, such as text that is no Unicode.
     """
-    message = pb.CheckRequest(action=_text("action", query.action))
-    _fill(message.subject, query.subject, "subject")
-    _fill(message.context, query.context, "context")
-    message.resource.patient = _text("resource.patient", query.patient)
+    message = pb.CheckRequest(action=text("action", query.action))
+    fill(message.subject, query.subject, "subject")
+    fill(message.context, query.context, "context")
+    message.resource.patient = text("resource.patient", query.patient)
     if query.document is not None:
-        _fill(message.resource.document, query.document, "resource.document")
+        fill(message.resource.document, query.document, "resource.document")
     if query.target is not None:
-        _fill(message.resource.target, query.target, "resource.target")
+        fill(message.resource.target, query.target, "resource.target")
     return message
+
+
+def batch_requests(queries: Sequence[Query]) -> tuple[pb.CheckBatchRequest, ...]:
+    """Questions in calls of a thousand, all made before one is sent.
+
+    Raises:
+        InvalidError: as above.
+    """
+    return tuple(
+        pb.CheckBatchRequest(checks=map(check_request, queries[start : start + MAX_BATCH]))
+        for start in range(0, len(queries), MAX_BATCH)
+    )
 
 
 def change_request(
@@ -55,10 +71,10 @@ def change_request(
     Raises:
         InvalidError: something in it can't be sent.
     """
-    message = pb.ChangeRequest(patient=_text("patient", patient))
-    _fill(message.subject, subject, "subject")
-    _fill(message.context, context, "context")
-    _fill(getattr(message, change.field), change, change.field)
+    message = pb.ChangeRequest(patient=text("patient", patient))
+    fill(message.subject, subject, "subject")
+    fill(message.context, context, "context")
+    fill(getattr(message, change.field), change, change.field)
     return message
 
 
@@ -142,7 +158,7 @@ def decision(message: pb.Decision) -> Decision:
         remarks=tuple(message.remarks),
         bundle=message.bundle,
         revision=message.revision,
-        at=message.at.ToDatetime(UTC),
+        at=instant(message.at),
     )
 
 
@@ -181,13 +197,25 @@ def explanation(message: pb.ExplainResponse) -> Explanation:
     )
 
 
+def instant(message: Timestamp) -> datetime:
+    """An instant, in UTC.
+
+    Raises:
+        FailedError: it is none.
+    """
+    try:
+        return message.ToDatetime(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise FailedError("the answer has an instant that is none") from exc
+
+
 def _finding(message: pb.RuleFinding) -> RuleFinding:
     return RuleFinding(
         uid=message.uid,
         effect=_effect(message.effect),
         told=message.told,
         source=message.source,
-        conditions=tuple(Condition(text=c.text, holds=c.holds) for c in message.conditions),
+        conditions=tuple(Finding(text=c.text, holds=c.holds) for c in message.conditions),
     )
 
 
@@ -198,7 +226,7 @@ def _effect(number: int) -> Effect:
         raise FailedError(f"the answer has no effect that is known: `{number}`") from exc
 
 
-def _fill(message: Message, value: object, path: str) -> None:
+def fill(message: Message, value: object, path: str) -> None:
     """Writes a value into the message that has fields of the same names."""
     message.SetInParent()
     for one in fields(value):  # type: ignore[arg-type]  # callers pass dataclasses
@@ -217,9 +245,9 @@ def _set(message: Message, name: str, value: object, path: str) -> None:
             _add(getattr(message, name), value, path)
         case Mapping():
             for key, item in value.items():
-                getattr(message, name)[_text(path, key)] = _text(f"{path}[{key}]", item)
+                getattr(message, name)[text(path, key)] = text(f"{path}[{key}]", item)
         case _ if is_dataclass(value):
-            _fill(getattr(message, name), value, path)
+            fill(getattr(message, name), value, path)
         case _:
             _assign(message, name, value, path)
 
@@ -227,21 +255,21 @@ def _set(message: Message, name: str, value: object, path: str) -> None:
 def _add(repeated: Any, values: Sequence[object], path: str) -> None:  # noqa: ANN401 - of messages or of text
     for place, item in enumerate(values):
         if is_dataclass(item):
-            _fill(repeated.add(), item, f"{path}[{place}]")
+            fill(repeated.add(), item, f"{path}[{place}]")
         else:
-            repeated.append(_text(f"{path}[{place}]", item))
+            repeated.append(text(f"{path}[{place}]", item))
 
 
 def _assign(message: Message, name: str, value: object, path: str) -> None:
     if isinstance(value, date):
         value = value.isoformat()
     try:
-        setattr(message, name, _text(path, value) if isinstance(value, str) else value)
+        setattr(message, name, text(path, value) if isinstance(value, str) else value)
     except (TypeError, AttributeError) as exc:
         raise InvalidError.of(path, f"of the wrong type: {type(value).__name__}") from exc
 
 
-def _text(path: str, value: object) -> str:
+def text(path: str, value: object) -> str:
     """Text that can be sent."""
     if not isinstance(value, str):
         raise InvalidError.of(path, f"not a text, but {type(value).__name__}")
