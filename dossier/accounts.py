@@ -1,7 +1,7 @@
 """The holder's account for the web: a login, and a password of which only a hash is kept.
 
-The temporary password is told once, in the answer to the creation, and is neither stored nor logged. Login and
-password are handed over, or go by two channels (homologation EX_GEN-1470).
+The temporary password is told once, in the answer to the creation, and is neither stored nor logged.
+Login and password are handed over, or go by two channels (homologation EX_GEN-1470).
 """
 
 import base64

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, bindparam, select
 
 from dossier import deed, tables
 from dossier.deed import Deed
+from dossier.dialects import insert_once
 from dossier.errors import PermitError
 from dossier.model import Contact, Label
-from dossier.dialects import insert_once
 from dossier.permit import Permit
 from dossier.wishes import INBOX, Wishes, reach, unpack
 

@@ -85,8 +85,24 @@ class Turnstile:
         self._spent: set[str] = set()
         self._order: deque[tuple[float, str]] = deque()
 
-    def spend(self, permit: Permit, *, action: str, patient: str, document: str = "") -> None:
+    def spend(
+        self,
+        permit: Permit,
+        *,
+        action: str,
+        patient: str,
+        document: str = "",
+        repeatable: bool = False,
+    ) -> None:
         """Takes a permit for what is about to be done.
+
+        Args:
+            permit: made by the gate.
+            action: what is about to be done.
+            patient: INS of whose dossier.
+            document: to which document.
+            repeatable: a change of the registry that is asked for again is told the decision of the first
+                time; whoever takes its permit again sees to it that nothing is done twice.
 
         Raises:
             PermitError: it was not made by the gate, is for something else, too old, or spent.
@@ -105,6 +121,8 @@ class Turnstile:
             while self._order and self._order[0][0] <= now:  # nobody could spend these again
                 self._spent.discard(self._order.popleft()[1])
             if permit.decision in self._spent:
+                if repeatable:
+                    return
                 raise PermitError("spent: a permit pays for one touch")
             self._spent.add(permit.decision)
             self._order.append((permit.until, permit.decision))

@@ -3,16 +3,21 @@
 The decision log says what was permitted; `acts` says what was done with it, joined by the id of the decision.
 """
 
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, select
 
-from dossier import deed, notices, tables
-from dossier.errors import PermitError
-from dossier.model import Label
+from dossier import deed, inbox, notices, tables, trace
 from dossier.dialects import insert_once
-from dossier.permit import Permit
+from dossier.errors import PermitError
+from dossier.gate import Refused
+from dossier.inbox import NoticePage
+from dossier.model import Label
+from dossier.permit import Permit, Turnstile
+from dossier.trace import TracePage
+from dossier.transaction import run
 
 _KNOWN: Final = select(tables.acts.c.decision).where(tables.acts.c.decision == bindparam("id"))
 
@@ -41,3 +46,114 @@ def record(
 def is_recorded(conn: Connection, permit: Permit) -> bool:
     """Whether this use was recorded before: a change is asked for again when its answer was lost."""
     return conn.execute(_KNOWN, {"id": permit.decision}).first() is not None
+
+
+class Records:
+    """What was done: recorded, and shown to those who may see it. Safe under threads.
+
+    All methods that take a permit spend it first, and raise `PermitError` when it is not for just this.
+    """
+
+    def __init__(
+        self,
+        writer: Engine,
+        reader: Engine,
+        turnstile: Turnstile,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Over the databases of the record.
+
+        Args:
+            writer: to record.
+            reader: the same database, to read only.
+            turnstile: takes the permits.
+            clock: the instant.
+        """
+        self._writer = writer
+        self._reader = reader
+        self._turnstile = turnstile
+        self._clock = clock
+
+    def refused(self, refused: Refused) -> None:
+        """Records a denial, and writes the notices that its obligations ask for; once, however often told."""
+        attempt = deed.of_denial(refused.denied, at=self._clock(), label=refused.label)
+
+        def work(conn: Connection) -> None:
+            if insert_once(conn, tables.acts, attempt.row):
+                notices.tell(conn, attempt)
+
+        run(self._writer, work)
+
+    def used(self, permit: Permit, patient: str) -> None:
+        """Records that somebody was told whether there is a dossier; that touches nothing of it."""
+        self._turnstile.spend(permit, action="dossier.find", patient=patient)
+        self._record(permit)
+
+    def trace(
+        self,
+        permit: Permit,
+        patient: str,
+        *,
+        actor: str = "",
+        since: date | None = None,
+        until: date | None = None,
+        refused: bool = False,
+        size: int = 50,
+        after: str = "",
+    ) -> TracePage:
+        """One page of who did what in a dossier, the latest first. To read it is itself recorded.
+
+        Args:
+            permit: for `trace.read`.
+            patient: INS.
+            actor: of this person or structure only.
+            since: from this day on, in France.
+            until: until this day, in France.
+            refused: refused attempts only.
+            size: how many at most.
+            after: the cursor of the page before.
+
+        Raises:
+            RequestError: the cursor is not one of this question.
+        """
+        self._turnstile.spend(permit, action="trace.read", patient=patient)
+        question = trace.Question(actor=actor, since=since, until=until, refused=refused)
+        with self._reader.begin() as conn:
+            page = trace.look(conn, permit, question, size=size, after=after)
+        self._record(permit)
+        return page
+
+    def notices(
+        self,
+        permit: Permit,
+        patient: str = "",
+        *,
+        patients: Sequence[str] = (),
+        size: int = 50,
+        after: str = "",
+    ) -> NoticePage:
+        """One page of the notices about a patient, or about all patients of a treating doctor.
+
+        Args:
+            permit: for `trace.read` of the patient; without one, for `patient.list`.
+            patient: INS; "" for all of `patients`.
+            patients: INS of those whose treating doctor the permit's subject is, as the gate says.
+            size: how many at most.
+            after: the cursor of the page before.
+
+        Raises:
+            RequestError: the cursor is not one of this question.
+        """
+        action = "trace.read" if patient else "patient.list"
+        self._turnstile.spend(permit, action=action, patient=patient)
+        with self._reader.begin() as conn:
+            if patient:
+                page = inbox.of_patient(conn, permit, size=size, after=after)
+            else:
+                page = inbox.of_patients(conn, permit, patients, size=size, after=after)
+        self._record(permit)
+        return page
+
+    def _record(self, permit: Permit) -> None:
+        at = self._clock()
+        run(self._writer, lambda conn: record(conn, permit, at=at))
