@@ -78,6 +78,10 @@ class DocumentTypes:
         return LOINC if code in SUCCESSORS else known.system
 
     def hint(self, code: str) -> str:
-        """The known code that a misspelt one is nearest to, as a sentence; "" when none is near."""
-        near = suggest(code, self._types)
+        """The known code that a misspelt one is nearest to, as a sentence; "" when none is near.
+
+        LOINC codes have none: near numbers mean things far apart.
+        """
+        words = [known for known in self._types if not known[0].isdigit()]
+        near = "" if code[:1].isdigit() else suggest(code, words)
         return near if near.startswith("did you mean") else ""

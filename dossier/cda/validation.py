@@ -1,6 +1,6 @@
 """Documents held against the official schema and rules, where an operator has them.
 
-The files of HL7 and of the ANS are not ours to ship: the operator gives a folder. In it
+The files of HL7 and of the French agency are not ours to ship: the operator gives a folder. In it
 
 * the schema: `CDA_extended.xsd`, `CDA.xsd` or the only `*.xsd`, at the top or in `infrastructure/cda`;
 * rules for all documents: `*.sch` at the top;

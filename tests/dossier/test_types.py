@@ -59,6 +59,22 @@ def test_unknown_codes(code, system):
     assert TYPES.find(code, system) is None
 
 
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("CERT_DELC", "did you mean `CERT_DECL`?"),
+        ("cert_decl", ""),
+        ("18842-5", ""),
+        ("34842-6", ""),
+        ("", ""),
+        ("X" * 500, ""),
+    ],
+)
+def test_hints(code, hint):
+    """A misspelt local code has a hint; a number has none, as near numbers mean things far apart."""
+    assert hint == TYPES.hint(code)
+
+
 def test_a_broken_table_is_refused():
     """Every mistake of a table is told, with its line."""
     text = HEADER + "11488-4,2.16.840.1.113883.6.1,10,9,CR,yes,\nSYNTH,1.2,11,1,Synthèse,maybe,\n"
