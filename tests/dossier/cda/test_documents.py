@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 
 from dossier.cda import Author, Custodian, Identifier, Traits
 from dossier.samples.documents import DOCTOR, File, document, pdf
-from tests.dossier.cda.samples import TYPES, mistakes, read
+from tests.dossier.cda.samples import TYPES, read
 
-words = st.text(
-    st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20
-)
-numbers = st.from_regex(r"[0-9A-Za-z/.-]{1,20}", fullmatch=True)
-oids = st.from_regex(r"1\.2(\.[1-9][0-9]{0,4}){1,6}", fullmatch=True)
+words = st.text("aBéŒ漢🙂&<>\"'^]-;", min_size=1, max_size=8)
+numbers = st.text("09Bx/.-", min_size=1, max_size=8)
+oids = st.integers(0, 1 << 40).map("1.2.250.{}".format)
 ids = st.builds(Identifier, root=oids, extension=numbers | st.just(""))
 instants = st.datetimes(
     datetime(2005, 1, 1),  # noqa: DTZ001 - the zone is the next argument
@@ -41,9 +39,7 @@ authors = st.builds(
     organisation_ids=st.lists(ids, min_size=1, max_size=1).map(tuple),
     organisation=words,
 )
-bodies = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), max_size=50) | st.builds(
-    File, media_type=st.just("application/pdf"), content=words.map(pdf)
-)
+bodies = words | st.builds(File, media_type=st.just("application/pdf"), content=words.map(pdf))
 
 
 @given(
@@ -59,7 +55,7 @@ bodies = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), max_si
             "made_at": instants,
             "confidentiality": st.sampled_from(["N", "R", "V"]),
             "version": st.integers(2, 99),
-            "replaces": ids.map(lambda one: f"{one}0"),
+            "replaces": oids.map("{}.9^other".format),
             "body": bodies,
         }
     )
@@ -70,9 +66,6 @@ def test_what_goes_in_comes_out(made):
     assert known is not None
     data = document(**made, type_system=known.system)
 
-    if mistakes(data):
-        assert made["unique_id"] == made["replaces"]
-        return
     header = read(data)
 
     told = [
