@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, select
 
 from dossier import names, tables
 from dossier.deed import ALLOW
@@ -102,11 +102,11 @@ def look(
     total = len(marked)
     if wanted.patient:
         marked = {wanted.patient: marked[wanted.patient]} if wanted.patient in marked else {}
-    ids = among(conn, tuple(marked))
-    joined = ids.outerjoin(tables.dossiers, _d.patient == ids.c.value)
-    fitting = select(ids.c.value.label("ins")).select_from(joined).where(*_fitting(wanted))
-    found = conn.scalar(select(func.count()).select_from(fitting.subquery())) or 0
-    rows = conn.execute(_page(conn, fitting, page, size)).all()
+    rows = conn.execute(_page(conn, tuple(sorted(marked)), wanted, page, size)).all()
+    if rows:
+        found = rows[0].found
+    else:
+        found = 0 if page == 1 else look(conn, actor, authorised, wanted, page=1, size=size).found
     last = _last_accesses(conn, actor, tuple(row.ins for row in rows))
     lines = (_line(row, marked[row.ins], last.get(row.ins)) for row in rows)
     return Dashboard(lines=tuple(lines), found=found, total=total)
@@ -144,14 +144,26 @@ def _begins(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
     return func.substr(column, 1, len(text)) == text
 
 
-def _page(conn: Connection, fitting: Select[Any], page: int, size: int) -> Select[Any]:
+def _page(
+    conn: Connection, patients: tuple[str, ...], wanted: Wanted, page: int, size: int
+) -> Select[Any]:
+    """A page of those who fit, each row with how many they are."""
+    ids = among(conn, patients)
+    asked = _fitting(wanted)
+    # Who is not known here fits only where nothing is asked of them.
+    joined = ids.join(tables.dossiers, _d.patient == ids.c.value, isouter=not asked)
+    count = func.count().over() if asked else literal(len(patients))
     known_by = func.coalesce(func.nullif(_d.usage_key, ""), _d.family_key, "")
     order = (known_by, func.coalesce(_d.family_key, ""), func.coalesce(_d.given_key, ""))
     shown = (_d.family_name, _d.usage_name, _d.given_names, _d.birth_date)
-    sorted_ = fitting.add_columns(*shown).order_by(
-        *(binary(conn, column) for column in order), binary(conn, fitting.selected_columns.ins)
+    return (
+        select(ids.c.value.label("ins"), count.label("found"), *shown)
+        .select_from(joined)
+        .where(*asked)
+        .order_by(*(binary(conn, column) for column in (*order, ids.c.value)))
+        .limit(size)
+        .offset((page - 1) * size)
     )
-    return sorted_.limit(size).offset((page - 1) * size)
 
 
 def _last_accesses(conn: Connection, actor: str, patients: tuple[str, ...]) -> dict[str, datetime]:
