@@ -77,7 +77,7 @@ class Checker:
 
     def _draft(self, asker: Asker, deposit: pb.Deposit, now: datetime) -> Draft:
         content = bytes(deposit.content)
-        header = cda.read(content, now)
+        header = cda.read(content, now=now, types=self._types)
         found = cda.check_about(header, ins=asker.patient, types=self._types)
         if self._validator is not None:
             self._validator.check(content)

@@ -5,8 +5,9 @@ names, how they are reached, what was done, and who was told.
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from clients.sdk import changes as to
 from clients.sdk.asking import How
@@ -21,6 +22,8 @@ from serving.errors import RequestError
 PAGE_SIZES: Final = (10, 20, 30, 40, 50)
 MAX_PAGE: Final = 200
 PAGE: Final = 50
+
+Opening = TypeVar("Opening", bound=to.OpenDossier)
 
 
 class Dossiers:
@@ -37,12 +40,13 @@ class Dossiers:
         """Whether there is a dossier, and what the subject is to it."""
         asker = wire.asker(request, how)
         permit, standing = await self._gate.standing(asker)
-        await asyncio.to_thread(self._records.used, permit, asker.patient)
+        closure = await asyncio.to_thread(self._people.find, permit, asker.patient)
+        closed = closure if standing.dossier == "closed" else None
         return pb.FindDossierResponse(
             ruling=wire.ruling(permit),
             dossier=standing.dossier,
-            closed_at=wire.instant(standing.closed_at),
-            closure_reason=standing.closure_reason,
+            closed_at=wire.instant(closed.at if closed else None),
+            closure_reason=closed.reason if closed else "",
             authorisation=standing.authorisation,
             treating_doctor=standing.treating_doctor,
         )
@@ -56,8 +60,8 @@ class Dossiers:
         person = wire.administrative(request.administrative)
         guardians = wire.guardians(request.guardians)
         self._people.check(person, guardians)
-        change = to.OpenDossier(
-            **_answers(request.answers),
+        change = replace(
+            _answered(to.OpenDossier, request.answers),
             birth_date=person.birth_date,
             representatives=tuple(map(_representative, guardians)),
         )
@@ -77,7 +81,7 @@ class Dossiers:
         """Opens a closed dossier again."""
         asker = wire.asker(request, how)
         _check_answers(request.answers)
-        change = to.ReopenDossier(**_answers(request.answers))
+        change = _answered(to.ReopenDossier, request.answers)
         permit = await self._gate.change(asker, change, request_id=_request_id(request))
         await asyncio.to_thread(self._people.reopen, permit, asker.patient)
         return pb.ReopenDossierResponse(ruling=wire.ruling(permit))
@@ -89,7 +93,7 @@ class Dossiers:
         asker = wire.asker(request, how)
         change = to.CloseDossier(reason=request.reason, text=request.text)
         permit = await self._gate.change(asker, change, request_id=_request_id(request))
-        await asyncio.to_thread(self._people.close, permit, asker.patient)
+        await asyncio.to_thread(self._people.close, permit, asker.patient, request.reason)
         return pb.CloseDossierResponse(ruling=wire.ruling(permit))
 
     async def read_dossier(
@@ -231,13 +235,14 @@ def _check_answers(answers: pb.Answers) -> None:
         raise RequestError([("answers.create", "not consented", cure)])
 
 
-def _answers(answers: pb.Answers) -> dict[str, bool]:
-    return {
-        "authorise": answers.authorise,
-        "treating_doctor": answers.treating_doctor,
-        "samu": answers.samu,
-        "break_glass": answers.break_glass,
-    }
+def _answered(kind: type[Opening], answers: pb.Answers) -> Opening:
+    """The change that the answers to questions 2 to 5 ask for."""
+    return kind(
+        authorise=answers.authorise,
+        treating_doctor=answers.treating_doctor,
+        samu=answers.samu,
+        break_glass=answers.break_glass,
+    )
 
 
 def _representative(guardian: Guardian) -> to.Representative:

@@ -12,8 +12,9 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine
 
-from dossier import accounts, administrative, dashboard, deed, notices, persons, wishes
+from dossier import accounts, administrative, closures, dashboard, deed, notices, persons, wishes
 from dossier.accounts import COST, Account, Cost
+from dossier.closures import Closure
 from dossier.dashboard import Authorised, Dashboard, Wanted
 from dossier.errors import PermitError
 from dossier.model import Administrative, Guardian
@@ -120,13 +121,33 @@ class People:
 
         return run(self._writer, work)
 
+    def find(self, permit: Permit, patient: str) -> Closure | None:
+        """When and why a dossier was closed; `permit` is for `dossier.find`."""
+        self._turnstile.spend(permit, action="dossier.find", patient=patient)
+
+        def work(conn: Connection) -> Closure | None:
+            record(conn, permit, at=self._clock())
+            return closures.find(conn, patient)
+
+        return run(self._writer, work)
+
     def reopen(self, permit: Permit, patient: str) -> None:
         """Records that a dossier is open again; `permit` is for `dossier.reopen`."""
-        self._record_change(permit, patient, ("dossier.reopen",))
+        self._record_change(
+            permit,
+            patient,
+            ("dossier.reopen",),
+            also=lambda conn, _: closures.forget(conn, patient),
+        )
 
-    def close(self, permit: Permit, patient: str) -> None:
-        """Records that a dossier is closed; `permit` is for `dossier.close`."""
-        self._record_change(permit, patient, ("dossier.close",))
+    def close(self, permit: Permit, patient: str, reason: str) -> None:
+        """Records that a dossier is closed, and by which reason; `permit` is for `dossier.close`."""
+        self._record_change(
+            permit,
+            patient,
+            ("dossier.close",),
+            also=lambda conn, at: closures.keep(conn, patient, Closure(at=at, reason=reason)),
+        )
 
     def rights_changed(self, permit: Permit, patient: str) -> None:
         """Records that consents, authorisations or the like changed; `permit` is for one of `RIGHTS`."""
@@ -246,14 +267,25 @@ class People:
         run(self._writer, lambda conn: record(conn, permit, at=at))
         return found
 
-    def _record_change(self, permit: Permit, patient: str, actions: Sequence[str]) -> None:
+    def _record_change(
+        self,
+        permit: Permit,
+        patient: str,
+        actions: Sequence[str],
+        *,
+        also: Callable[[Connection, datetime], None] | None = None,
+    ) -> None:
         action = getattr(permit, "action", "")
         if action not in actions:
             raise PermitError(f"for `{action}`, which is none of {', '.join(actions)}")
         self._turnstile.spend(permit, action=action, patient=patient, repeatable=True)
 
         def work(conn: Connection) -> None:
-            if not is_recorded(conn, permit):
-                record(conn, permit, at=self._clock())
+            if is_recorded(conn, permit):
+                return
+            at = self._clock()
+            if also is not None:
+                also(conn, at)
+            record(conn, permit, at=at)
 
         run(self._writer, work)

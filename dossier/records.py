@@ -84,11 +84,6 @@ class Records:
 
         run(self._writer, work)
 
-    def used(self, permit: Permit, patient: str) -> None:
-        """Records that somebody was told whether there is a dossier; that touches nothing of it."""
-        self._turnstile.spend(permit, action="dossier.find", patient=patient)
-        self._record(permit)
-
     def trace(
         self,
         permit: Permit,

@@ -46,6 +46,17 @@ dossiers: Final = Table(
 )
 """The administrative data of each patient; whether the dossier is open, the registry knows."""
 
+closures: Final = Table(
+    "closures",
+    metadata,
+    Column("patient", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""When and why a dossier was closed, while it is."""
+
 documents: Final = Table(
     "documents",
     metadata,
@@ -96,7 +107,9 @@ authors: Final = Table(
     metadata,
     Column("document", Text, ForeignKey("documents.id"), primary_key=True),
     Column("author", Text, primary_key=True),
-    Column("patient", Text, nullable=False),  # the document's, so that a patient's are found at once
+    Column(
+        "patient", Text, nullable=False
+    ),  # the document's, so that a patient's are found at once
     Column("place", Number, nullable=False),
     Index("authors_of_patient", "patient", "author", "document"),
     sqlite_strict=True,

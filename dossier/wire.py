@@ -1,6 +1,7 @@
 """Messages of `dossier.v1` as values, and back. What can't be read is told field by field."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -8,10 +9,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from authz import ins
 from authz.errors import InsError
+from authz.v1 import authz_pb2 as authz
 from clients.sdk import InvalidError
+from clients.sdk import changes as to
 from clients.sdk.asking import How
+from clients.sdk.registry import PatientRecord
 from clients.sdk.wire import context, subject
+from dossier.dashboard import Line
 from dossier.gate import Asker
+from dossier.inbox import Notice
 from dossier.model import (
     Administrative,
     Author,
@@ -23,7 +29,9 @@ from dossier.model import (
     Visibility,
 )
 from dossier.permit import Permit
+from dossier.trace import Actor, Trace
 from dossier.v1 import dossier_pb2 as pb
+from dossier.wishes import Wishes
 from serving.errors import RequestError
 
 BANNERS: Final = (
@@ -38,6 +46,7 @@ BANNERS: Final = (
 
 SPACES: Final = tuple("12345678")
 
+_CHANNELS: Final = ("email", "sms")
 _MAX_VALUES: Final = 100
 _STATUSES: Final = (Status.APPROVED, Status.DEPRECATED, Status.ARCHIVED)
 
@@ -280,3 +289,170 @@ def _day(field: str, value: str, wrong: list[Violation]) -> date | None:
     except ValueError:
         wrong.append((field, f"`{value[:20]}` is no day", "write it as 2011-05-31"))
         return None
+
+
+def change(request: pb.ChangeRightsRequest) -> to.Change:
+    """The change of the registry that a request asks for.
+
+    Raises:
+        RequestError: it asks for none.
+    """
+    field = request.WhichOneof("change")
+    if field is None:
+        raise RequestError([("change", "missing", "say what is to be changed")])
+    kind = _CHANGES[field]
+    message = getattr(request, field)
+    given: dict[str, object] = {}
+    for one in fields(kind):
+        value = getattr(message, one.name)
+        if message.DESCRIPTOR.fields_by_name[one.name].has_presence and not message.HasField(
+            one.name
+        ):
+            value = None
+        given[one.name] = _NESTED[one.name](value) if one.name in _NESTED else value
+    return kind(**given)
+
+
+def rights(of: PatientRecord) -> authz.Patient:
+    """What the registry says of a patient, as far as it was told."""
+    message = authz.Patient(
+        id=of.id,
+        dossier=of.dossier.value,
+        birth_date=of.birth_date.isoformat() if of.birth_date else "",
+        opened_at=instant(of.opened_at),
+        closed_at=instant(of.closed_at),
+        closure_reason=of.closure_reason,
+        samu=of.samu,
+        break_glass=of.break_glass,
+        masked_in_emergency=of.masked_in_emergency,
+        feeding=of.feeding,
+        treating_doctors=of.treating_doctors,
+        blocks=map(_grantee, of.blocks or ()),
+    )
+    for one in of.authorisations or ():
+        message.authorisations.add(
+            grantee=_grantee(one.grantee),
+            granted_at=instant(one.granted_at),
+            expires_at=instant(one.expires_at),
+            state=one.state.value,
+        )
+    for person in of.representatives:
+        message.representatives.add(id=person.id, relation=person.relation)
+    return message
+
+
+def _grantee(of: to.Grantee) -> authz.Grantee:
+    return authz.Grantee(id=of.id, kind=of.kind, profession=of.profession)
+
+
+def _as_grantee(message: authz.Grantee) -> to.Grantee:
+    return to.Grantee(id=message.id, kind=message.kind, profession=message.profession)
+
+
+def _as_representative(message: Any) -> Any:  # noqa: ANN401 - a representative, or only whose id it is
+    if isinstance(message, str):
+        return message
+    return to.Representative(id=message.id, relation=message.relation)
+
+
+_CHANGES: Final[dict[str, type[to.Change]]] = {
+    kind.field: kind
+    for kind in (
+        to.SetConsents,
+        to.OwnAuthorisation,
+        to.GrantAuthorisation,
+        to.RenewAuthorisation,
+        to.RevokeAuthorisation,
+        to.SetTreatingDoctor,
+        to.WithdrawTreatingDoctor,
+        to.SetBlock,
+        to.LiftBlock,
+        to.AddRepresentative,
+        to.RemoveRepresentative,
+    )
+}
+_NESTED: Final[dict[str, Callable[[Any], object]]] = {
+    "grantee": _as_grantee,
+    "professional": _as_grantee,
+    "representative": _as_representative,
+}
+
+
+def line(of: Line) -> pb.PatientLine:
+    """A patient on the dashboard."""
+    return pb.PatientLine(
+        patient=of.patient,
+        family_name=of.family_name,
+        usage_name=of.usage_name,
+        given_names=of.given_names,
+        birth_date=of.birth_date.isoformat() if of.birth_date else "",
+        treating_doctor=of.treating_doctor,
+        last_access=instant(of.last_access),
+    )
+
+
+def trace(of: Trace) -> pb.Trace:
+    """What somebody did, or was refused."""
+    return pb.Trace(
+        at=instant(of.at),
+        action=of.action,
+        effect=of.effect,
+        reason_code=of.reason_code,
+        actor_kind=of.actor.kind,
+        actor=_actor(of.actor),
+        document=of.document,
+        type=of.type,
+        space=of.space,
+        origin=of.origin,
+        mode=of.mode,
+        reason=of.reason,
+        decision_id=of.decision,
+        count=of.shown,
+    )
+
+
+def notice(of: Notice) -> pb.Notice:
+    """What somebody was told."""
+    return pb.Notice(
+        at=instant(of.at),
+        kind=of.kind.value,
+        patient=of.patient,
+        actor=_actor(of.actor),
+        decision_id=of.decision,
+        sent_at=instant(of.sent_at),
+        channel=of.channel,
+    )
+
+
+def wishes(of: Wishes) -> pb.NotificationSettings:
+    """Which notices the holder wants."""
+    return pb.NotificationSettings(
+        first_access=of.first_access, new_document=of.new_document, channels=of.channels
+    )
+
+
+def settings(message: pb.NotificationSettings) -> Wishes:
+    """Which notices the holder is to get from now on.
+
+    Raises:
+        RequestError: a channel is none.
+    """
+    if foreign := [name for name in message.channels if name not in _CHANNELS]:
+        cure = f"one of {', '.join(_CHANNELS)}"
+        raise RequestError([("settings.channels", f"`{foreign[0][:20]}`", cure)])
+    return Wishes(
+        first_access=message.first_access,
+        new_document=message.new_document,
+        by_email="email" in message.channels,
+        by_sms="sms" in message.channels,
+    )
+
+
+def _actor(of: Actor) -> pb.Person:
+    return pb.Person(
+        id=of.id,
+        name=of.name,
+        profession=of.profession,
+        structure=of.structure,
+        structure_name=of.structure_name,
+    )

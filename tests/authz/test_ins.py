@@ -259,3 +259,10 @@ def test_messages_hold_no_identity(nir, first_name):
     messages = f"{refused.value} {unread.value}"
     assert nir[:6] not in messages
     assert first_name[:5] + "ЖЖЖ" not in messages
+
+
+def test_a_number_of_the_test_kit_is_taken_as_it_is():
+    """The agency's test child has a number with a wrong key; the numbers beside it are refused."""
+    assert ins.verify("221042545611404").kind is ins.Kind.INS_NIR
+    with pytest.raises(InsError, match="key"):
+        ins.verify("221042545611405")

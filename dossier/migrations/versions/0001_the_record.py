@@ -43,6 +43,13 @@ def upgrade() -> None:
     op.create_index("dossiers_family", "dossiers", ["family_key"])
     op.create_index("dossiers_usage", "dossiers", ["usage_key"])
     op.create_table(
+        "closures",
+        sa.Column("patient", sa.Text, primary_key=True),
+        sa.Column("at", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        **STRICT_BY_KEY,
+    )
+    op.create_table(
         "documents",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("entry", sa.Text, nullable=False, unique=True),
@@ -172,5 +179,6 @@ def downgrade() -> None:
         "authors",
         "documents",
         "dossiers",
+        "closures",
     ):
         op.drop_table(table)
