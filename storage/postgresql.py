@@ -100,7 +100,8 @@ class Confirmed(psycopg.Connection[tuple[Any, ...]]):
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
         except psycopg.OperationalError as exc:
-            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+            # Among several statements sent at once, one may fail while the next are still to be answered.
+            if exc.sqlstate or self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
             self.close()
             raise psycopg.OperationalError(f"no answer in {self.patience} s") from exc

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, select, update
 
 from dossier import transaction
 from dossier.dialects import insert_once
@@ -31,11 +31,17 @@ MIGRATIONS: Final = Migrations(
 Progress = Callable[[int, int], None]
 """Is told how many are done, and of how many."""
 
-_PORTION: Final = 500
+_PORTION: Final = 200
 """So many keys are wrapped anew in one transaction."""
 
 _keys: Final = tables.keys.c
 _masters: Final = tables.masters.c
+
+_EXCHANGE: Final = (
+    update(tables.keys)
+    .where(_keys.patient == bindparam("whose"), _keys.wrapped == bindparam("old"))
+    .values(master=bindparam("master"), wrapped=bindparam("wrapped"))
+)
 
 
 class Keyring:
@@ -172,8 +178,10 @@ class Keyring:
             _wipe(conn)
             some = select(tables.keys).where(*older, _keys.patient > after)
             rows = conn.execute(some.order_by(_keys.patient).limit(_PORTION)).all()
-            failed = sum(not self._wrap_anew(conn, row, newest) for row in rows)
-            return (rows[-1].patient if rows else ""), len(rows) - failed, failed
+            anew = [one for row in rows if (one := self._wrapped_anew(row, newest))]
+            if anew:
+                conn.execute(_EXCHANGE, anew)
+            return (rows[-1].patient if rows else ""), len(anew), len(rows) - len(anew)
 
         while True:
             after, well, ill = transaction.run(self._engine, portion)
@@ -249,15 +257,13 @@ class Keyring:
             raise MasterError(f"`{newest}` was replaced: bring back the one that replaced it")
         conn.execute(update(tables.masters).where(_masters.id != newest).values(closed=True))
 
-    def _wrap_anew(self, conn: Connection, row: Row[Any], newest: str) -> bool:
+    def _wrapped_anew(self, row: Row[Any], newest: str) -> dict[str, object] | None:
         try:
             secret = self._masters.unwrap(row.master, row.wrapped, _place(row.patient, row.master))
         except SealError:
-            return False
+            return None
         wrapped = self._masters.wrap(newest, secret, _place(row.patient, newest))
-        same = _keys.patient == row.patient, _keys.wrapped == row.wrapped
-        conn.execute(update(tables.keys).where(*same).values(master=newest, wrapped=wrapped))
-        return True
+        return {"whose": row.patient, "old": row.wrapped, "master": newest, "wrapped": wrapped}
 
     def _settle(self) -> None:
         """Lets SQLite overwrite its write-ahead log, where what was removed still stands."""
