@@ -140,9 +140,11 @@ class SendError(Error):
     """A notice could not be sent.
 
     Attributes:
+        about_recipient: whether it is about this recipient, so that others can be sent to.
         final: whether trying again makes no sense.
     """
 
-    def __init__(self, why: str, *, final: bool = False) -> None:
+    def __init__(self, why: str, *, about_recipient: bool = False, final: bool = False) -> None:
+        self.about_recipient = about_recipient
         self.final = final
         super().__init__(why)
