@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -19,13 +19,18 @@ from sqlalchemy import (
 )
 
 
+_COUNTED: Final = {"preserve_rowcount": True}
+"""Else the number of rows that an INSERT added is forgotten."""
+
+
 def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Adds a row unless one of its key is there; whether it was added.
 
     On PostgreSQL, meeting a row that another transaction has added meanwhile is a conflict
     (`storage.database.is_conflict`): whoever does it again then finds that row.
     """
-    return conn.execute(_insert(table, conn.dialect.name), row).rowcount == 1
+    done = conn.execute(_insert(table, conn.dialect.name), row, execution_options=_COUNTED)
+    return done.rowcount == 1
 
 
 def put(
@@ -57,7 +62,8 @@ def binary(conn: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
 @cache
 def _insert(table: Table, dialect: str) -> Insert:
     statement: Insert = _of(dialect)(table).on_conflict_do_nothing()
-    return statement
+    # Or SQLAlchemy answers -1 for PostgreSQL: it expects no count of an insert.
+    return statement.execution_options(preserve_rowcount=True)
 
 
 @cache
