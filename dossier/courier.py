@@ -119,7 +119,8 @@ class Courier:
 
     async def _repeat(self, work: Callable[[], float]) -> None:
         while True:
-            await asyncio.sleep(await self._finished(work))
+            wait_s = await self._finished(work)
+            await asyncio.sleep(wait_s)
 
     async def _finished(self, work: Callable[[], float]) -> float:
         """Does the work in a thread; when cancelled meanwhile, lets it finish, within bounds."""

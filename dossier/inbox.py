@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, select, tuple_
+from sqlalchemy import Connection, Select, false, select, tuple_
 
 from dossier import place, tables, trace
 from dossier.dialects import among
@@ -62,7 +62,7 @@ def of_patient(conn: Connection, permit: Permit, *, size: int, after: str) -> No
     recipient = HOLDER if permit.subject.kind in trace.PERSONS else TREATING_DOCTOR
     found = _all().where(_n.patient == permit.patient, _n.recipient == recipient)
     if trace.withholds(permit):
-        found = found.where(_a.secret.is_(False))
+        found = found.where(_a.secret == false())
     of = (permit.patient, permit.subject.id, recipient, trace.withholds(permit))
     return _look(conn, found, of, size=size, after=after)
 

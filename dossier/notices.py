@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, false, select
 
 from dossier import deed, tables
 from dossier.deed import Deed
@@ -52,7 +52,7 @@ _EARLIER: Final = (
         _acts.action.in_(CONSULTING),
         _acts.effect == deed.ALLOW,
         _acts.mode == "normal",
-        _acts.secret.is_(False),
+        _acts.secret == false(),
     )
     .limit(1)
 )

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, tuple_
 
 from clients.sdk.values import Subject
 from dossier import place, tables
@@ -28,6 +28,19 @@ _LAST: Final = date(9990, 1, 1)
 """Beyond these a bound bounds nothing, and could not be computed with."""
 
 _a, _d = tables.acts.c, tables.documents.c
+_newer: Final = tables.documents.alias("newer")
+
+_ACTS_ON: Final = tables.acts.outerjoin(tables.documents, _d.id == _a.document).outerjoin(
+    # What was replaced may be open to somebody from whom its new version is kept.
+    _newer,
+    and_(_a.action == "document.replace", _newer.c.id == _d.replaced_by),
+)
+_HIDING: Final = (
+    _d.hidden_from_patient.label("from_patient"),
+    _d.hidden_from_representatives.label("from_representatives"),
+    _newer.c.hidden_from_patient.label("newer_from_patient"),
+    _newer.c.hidden_from_representatives.label("newer_from_representatives"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +126,12 @@ def look(
     of = (permit.patient, permit.subject.id, withholds(permit), question)
     conditions = [_a.patient == permit.patient, *_asked(question)]
     if withholds(permit):
-        conditions.append(_a.secret.is_(False))
+        conditions.append(_a.secret == false())
     if after:
         conditions.append(tuple_(_a.at, _a.decision) < tuple_(*place.read(after, of=of)))
     rows = conn.execute(
         select(*tables.acts.c, *_HIDING)
-        .select_from(tables.acts.outerjoin(tables.documents, _d.id == _a.document))
+        .select_from(_ACTS_ON)
         .where(*conditions)
         .order_by(_a.at.desc(), _a.decision.desc())
         .limit(size + 1)
@@ -145,12 +158,6 @@ def actor(row: Any) -> Actor:  # noqa: ANN401 - a row with the columns of `acts`
         structure=row.structure,
         structure_name=row.structure_name,
     )
-
-
-_HIDING: Final = (
-    _d.hidden_from_patient.label("from_patient"),
-    _d.hidden_from_representatives.label("from_representatives"),
-)
 
 
 def _asked(question: Question) -> Sequence[ColumnElement[bool]]:
@@ -197,4 +204,7 @@ def _may_know(row: Any, reader: str) -> bool:  # noqa: ANN401 - a row
     """Whether the holder or a representative may know of the document that an act was done to."""
     if row.from_patient is None:
         return False  # there is none, or none any more
-    return not (row.from_patient or (reader == "representative" and row.from_representatives))
+    hidden = row.from_patient or row.newer_from_patient
+    if reader == "representative":
+        hidden = hidden or row.from_representatives or row.newer_from_representatives
+    return not hidden
