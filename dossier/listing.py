@@ -116,7 +116,7 @@ def _has(patient: str, field: str, values: Sequence[str]) -> ColumnElement[bool]
         case LabelField.VISIBILITY:
             _known(field, values, (*CONFIDENTIALITIES, *_FLAGS))
             levels = _c.confidentiality.in_([v for v in values if v in CONFIDENTIALITIES])
-            return or_(*(_FLAGS[v].is_(True) for v in values if v in _FLAGS), levels)
+            return or_(*(_FLAGS[v].is_(true()) for v in values if v in _FLAGS), levels)
         case _:
             raise ConditionError(f"a condition on `{field}`: the record knows no such field")
 

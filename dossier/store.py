@@ -23,7 +23,6 @@ from sqlalchemy.exc import IntegrityError
 from dossier import cursor, listing, records, rows, submission, tables, transaction
 from dossier.cursor import Position
 from dossier.errors import (
-    KeyMissingError,
     ListingError,
     PermitError,
     SealError,
@@ -254,13 +253,10 @@ class Store:
 
     def _key_to_write(self, patient: str) -> Key:
         """The patient's key; made with the first document, never beside documents that had another."""
-        try:
-            return self._keyring.key_of(patient)
-        except KeyMissingError:
-            with self._reader.connect() as conn:
-                if conn.scalar(select(_documents.id).where(_documents.patient == patient).limit(1)):
-                    raise
-        return self._keyring.make(patient)
+        one = select(_documents.id).where(_documents.patient == patient).limit(1)
+        with self._reader.connect() as conn:
+            has_documents = conn.scalar(one) is not None
+        return self._keyring.key_of(patient) if has_documents else self._keyring.make(patient)
 
     def _page(
         self, permit: Permit, patient: str, search: Search, *, size: int, after: Position | None

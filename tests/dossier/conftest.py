@@ -9,6 +9,9 @@ from dossier import tables
 from dossier.database import MIGRATIONS
 from storage.database import connect
 from tests.databases import KINDS, Database, Server
+from tests.dossier import world as worlds
+from tests.dossier.town import Town
+from tests.dossier.world import World
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +54,16 @@ def reader(database: Database) -> Iterator[Engine]:
     engine = connect(database.url, read_only=True)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def world(database: Database) -> Iterator[World]:
+    """A store of each kind in turn."""
+    with worlds.world(database.url, database.folder) as made:
+        yield made
+
+
+@pytest.fixture
+def town(writer: Engine, reader: Engine) -> Town:
+    """People and records over an empty record."""
+    return Town(writer, reader)
