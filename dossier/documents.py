@@ -87,6 +87,7 @@ class Documents:
             ruling=wire.ruling(permit),
             documents=map(wire.label, page.shown),
             cursor=page.next,
+            limits=_limits(permit),
         )
 
     async def read_pathway(
@@ -109,6 +110,7 @@ class Documents:
                 for month, found in months.items()
             ),
             partial=page.partial,
+            limits=_limits(permit),
         )
 
     async def read(self, request: pb.ReadRequest, how: How) -> pb.ReadResponse:
@@ -191,6 +193,13 @@ async def _again(attempt: Callable[[], Awaitable[Result]]) -> Result:
         except StaleError:
             continue
     return await attempt()
+
+
+def _limits(permit: Permit) -> tuple[str, ...]:
+    """The reasons for which a list may leave documents out, whether or not there are such documents."""
+    if permit.condition is None:
+        return ()
+    return tuple(dict.fromkeys(clause.reason_code for clause in permit.condition.deny))
 
 
 def _named(document: str) -> str:

@@ -265,7 +265,7 @@ class Gate:
 
 def _unknown(document: str) -> Document:
     """Asked about all the same, so that it is on record; nobody may do anything with it."""
-    return Document(id=document, type="")
+    return Document(id=document, type="unknown", visibility=("N",), status="deleted")
 
 
 def _query(asker: Asker, action: str, document: Document | None = None) -> Query:

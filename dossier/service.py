@@ -27,6 +27,7 @@ from dossier.documents import Documents
 from dossier.door import Door, Hall, procedures
 from dossier.dossiers import Dossiers
 from dossier.gate import Gate, Refused
+from dossier.keys.keyring import MIGRATIONS as KEY_MIGRATIONS
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from dossier.metrics import Metrics
@@ -223,9 +224,15 @@ class Service:
         return writer, connect(settings.database, read_only=True)
 
     def _keyring(self, opened: AsyncExitStack) -> Keyring:
-        engine = connect(self._settings.keys)
+        settings = self._settings
+        engine, masters = connect(settings.keys), Masters(settings.masters)
         opened.callback(engine.dispose)
-        return Keyring.open(engine, Masters(self._settings.masters))
+        if not settings.masters.exists() and not KEY_MIGRATIONS.shape(engine):
+            _log.info("first_master_key", id=masters.create())  # nothing was ever sealed
+        KEY_MIGRATIONS.migrate(engine)
+        reader = connect(settings.keys, read_only=True)
+        opened.callback(reader.dispose)
+        return Keyring.open(engine, masters, reader=reader)
 
     def _checker(self) -> Checker:
         settings = self._settings

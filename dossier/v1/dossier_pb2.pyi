@@ -1222,22 +1222,30 @@ class ListResponse(_message.Message):
     RULING_FIELD_NUMBER: _builtins.int
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """empty on the last page"""
     @_builtins.property
     def ruling(self) -> Global___Ruling: ...
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]: ...
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """why documents may be left out: the reason codes of the rules that keep some from the subject, whether or not
+        the patient has such documents; NOT_AUTHORISED: the subject's own documents are shown, and no others
+        """
+
     def __init__(
         self,
         *,
         ruling: Global___Ruling | None = ...,
         documents: _abc.Iterable[Global___Label] | None = ...,
         cursor: _builtins.str = ...,
+        limits: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ruling", b"ruling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "documents", b"documents", "ruling", b"ruling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "documents", b"documents", "limits", b"limits", "ruling", b"ruling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1281,6 +1289,7 @@ class ReadPathwayResponse(_message.Message):
     RULING_FIELD_NUMBER: _builtins.int
     MONTHS_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     partial: _builtins.bool
     @_builtins.property
     def ruling(self) -> Global___Ruling: ...
@@ -1288,16 +1297,21 @@ class ReadPathwayResponse(_message.Message):
     def months(self) -> _containers.RepeatedCompositeFieldContainer[Global___Month]:
         """by month of the act, the latest first; at most 1,000 documents, `partial` when there were more"""
 
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """as in ListResponse"""
+
     def __init__(
         self,
         *,
         ruling: Global___Ruling | None = ...,
         months: _abc.Iterable[Global___Month] | None = ...,
         partial: _builtins.bool = ...,
+        limits: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ruling", b"ruling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["months", b"months", "partial", b"partial", "ruling", b"ruling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "months", b"months", "partial", b"partial", "ruling", b"ruling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

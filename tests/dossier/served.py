@@ -193,7 +193,13 @@ def person(
         given_names="ANASTA MARIE",
         birth_date=born,
         sex="F",
-        contact=pb.Contact(email=email, phone=phone, address=["1 rue de la Paix"]),
+        contact=pb.Contact(
+            email=email,
+            phone=phone,
+            address=["1 rue de la Paix"],
+            postal_code="86000",
+            city="Poitiers",
+        ),
     )
 
 
