@@ -81,9 +81,10 @@ class Checker:
         found = cda.check_about(header, ins=asker.patient, types=self._types)
         if self._validator is not None:
             self._validator.check(content)
-        if bool(header.replaces) != bool(deposit.replaces):
-            cure = "name the document that it replaces here and in it (relatedDocument RPLC), or nowhere"
-            raise RequestError([("replaces", "the deposit and its document disagree", cure)])
+        # A document may well name a predecessor that was never deposited here; then it replaces nothing.
+        if deposit.replaces and not header.replaces:
+            cure = "let its relatedDocument (RPLC) name the one that it replaces"
+            raise RequestError([("replaces", "the document itself replaces none", cure)])
         subject = asker.subject
         as_person = subject.kind in PERSONS
         authors = (Author(id=subject.id, name=subject.name),) if as_person else _authors(header)

@@ -197,6 +197,14 @@ async def test_replacement_must_name_what_it_replaces(record):
     assert "replaces another document" in error.details()
 
 
+async def test_predecessor_that_was_never_here_is_no_matter(record):
+    """A document may name one that it replaces elsewhere; here it is new."""
+    content = cda(replaces="1.2.250.1.213.9.4711", version=2)
+    assert len(await ids(record, doctor())) == 0
+    await record.deposit(content)
+    assert len(await ids(record, doctor())) == 1
+
+
 async def test_masked_document_is_for_its_author_the_holder_and_treating_doctors(record):
     """What is masked is not found by another authorised doctor, until he is a treating doctor."""
     other = stranger()
