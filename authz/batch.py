@@ -32,7 +32,7 @@ from authz.facts import FactComputer, Facts
 from authz.model import Effect, Verdict
 from authz.query import Query, digest
 from authz.record import draft
-from authz.registry import requests
+from authz.registry import listing, requests
 from authz.registry.apply import apply
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
@@ -270,9 +270,14 @@ class Batcher:
         self, conn: Connection, query: Query, states: dict[str, PatientState], at: datetime
     ) -> Decision:
         state = states[query.patient] if query.patient else unknown("")
+        condition = None
         try:
             facts = self._facts.compute(query, state, at)
-            verdict = self._bundle.decide(facts.vector)
+            if query.any_document:
+                judgement = self._bundle.judge(facts.vector)
+                verdict, condition = judgement.verdict, judgement.condition
+            else:
+                verdict = self._bundle.decide(facts.vector)
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the answer is a named deny
             facts, verdict = Facts(self._bundle.vocabulary.defaults(), ()), failed(exc)
         decision = Decision(
@@ -285,10 +290,14 @@ class Batcher:
             bundle=self._bundle,
             revision=self._revision,
             state=state,
+            condition=condition,
         )
-        if query.change is None or verdict.effect is not Effect.ALLOW:
+        if verdict.effect is not Effect.ALLOW:
             return decision
-        return self._change(conn, decision, states)
+        if query.page is not None:
+            reach = self._facts.reach(query.subject)
+            return replace(decision, listed=listing.read(conn, reach, query.page, at=at))
+        return decision if query.change is None else self._change(conn, decision, states)
 
     def _change(
         self, conn: Connection, decision: Decision, states: dict[str, PatientState]

@@ -17,10 +17,12 @@ import orjson
 from authz import matrix
 from authz.compile import Decide, compile_rules
 from authz.errors import BundleError
+from authz.labels import Labels
 from authz.matrix import DocumentType, ServiceTable, Table
 from authz.mistake import Mistake
-from authz.model import Kind, Rule, Vocabulary
+from authz.model import ACTION, In, Kind, Rule, Vector, Vocabulary, facts_of
 from authz.parameters import Parameters, read_parameters
+from authz.plan import Judgement, Planner
 from authz.rules import RuleReader
 from authz.safety import open_doors
 from authz.source import MAX_BYTES, Mistakes, Node, node_of, parse
@@ -46,12 +48,14 @@ class Product:
     """What the policies are for: a bundle must fit the product that it is to serve.
 
     `parameters` are those that facts are computed with, and their types; `rpcs` are the remote procedures
-    that the model of services may name.
+    that the model of services may name; `filtered` are the actions that may be asked for with the document
+    left open.
     """
 
     computed: Computed
     parameters: Mapping[str, str]
     rpcs: frozenset[str]
+    filtered: frozenset[str]
 
 
 class Summary(NamedTuple):
@@ -77,7 +81,10 @@ class Bundle:
     habilitations: Table
     types: Mapping[str, DocumentType]
     services: ServiceTable
+    labels: Labels
     decide: Decide
+    judge: Callable[[Vector], Judgement]
+    """Decides with the document left open."""
     index: Mapping[str, Rule] = field(init=False)
     summary: Summary = field(init=False)
 
@@ -155,7 +162,7 @@ def build(files: Mapping[str, bytes], product: Product) -> Bundle:
             texts[name] = _text(data, name, mistakes)
     if missing:
         raise BundleError([*missing, *mistakes.found])
-    return _assemble(trees, texts, mistakes, product, check=_check_whole)
+    return _assemble(trees, texts, mistakes, product, whole=True)
 
 
 def restore(content: bytes, product: Product) -> Bundle:
@@ -200,29 +207,29 @@ def _assemble(
     mistakes: Mistakes,
     product: Product,
     *,
-    check: Callable[[RuleReader, Vocabulary, Mapping[str, str], Mistakes], None] | None = None,
+    whole: bool = False,
 ) -> Bundle:
+    """Makes the bundle; `whole` asks for the checks that a stored bundle has been through."""
     vocabulary = None
     if VOCABULARY in trees:
         vocabulary = read_vocabulary(trees[VOCABULARY], mistakes)
     if vocabulary is None:
         raise BundleError(mistakes.found)
     _check_computed(vocabulary, product.computed, trees[VOCABULARY], mistakes)
-    parameters: Parameters = {}
-    if PARAMETERS in trees:
-        parameters = read_parameters(trees[PARAMETERS], mistakes)
-        for name, kind in product.parameters.items():
-            if name not in parameters or parameters[name].type != kind:
-                message = f"missing parameter: `{name}` ({kind})"
-                mistakes.at(trees[PARAMETERS], "parameters", message, "facts are computed with it")
+    parameters = _parameters(trees, product, mistakes)
     _check_themes(trees, mistakes)
     reader = RuleReader(vocabulary, parameters, mistakes)
     for name in sorted(trees):
         if name.startswith("rules/"):
             reader.read(trees[name])
     table, types, services = _tables(vocabulary, texts, mistakes, rpcs=product.rpcs)
-    if check is not None and not mistakes.found:
-        check(reader, vocabulary, texts, mistakes)
+    if mistakes.found:
+        raise BundleError(mistakes.found)
+    labels = Labels(vocabulary, table, types)
+    if whole:
+        _check_engines(reader, texts, mistakes)
+        _check_doors(vocabulary, reader.rules, mistakes)
+        _check_labels(vocabulary, reader.rules, labels, product.filtered, mistakes)
     if mistakes.found:
         raise BundleError(mistakes.found)
     content = _canonical(vocabulary, trees, texts)
@@ -237,8 +244,22 @@ def _assemble(
         habilitations=table,
         types=types,
         services=services,
+        labels=labels,
         decide=compile_rules(vocabulary, rules),
+        judge=Planner(vocabulary, rules, labels).judge,
     )
+
+
+def _parameters(trees: Mapping[str, Node], product: Product, mistakes: Mistakes) -> Parameters:
+    """The parameters, those that facts are computed with among them."""
+    if PARAMETERS not in trees:
+        return {}
+    parameters = read_parameters(trees[PARAMETERS], mistakes)
+    for name, kind in product.parameters.items():
+        if name not in parameters or parameters[name].type != kind:
+            message = f"missing parameter: `{name}` ({kind})"
+            mistakes.at(trees[PARAMETERS], "parameters", message, "facts are computed with it")
+    return parameters
 
 
 def _check_computed(
@@ -301,14 +322,6 @@ def _values(vocabulary: Vocabulary, name: str) -> tuple[str, ...]:
     return vocabulary.fact(name).values if name in vocabulary.index else ()
 
 
-def _check_whole(
-    reader: RuleReader, vocabulary: Vocabulary, texts: Mapping[str, str], mistakes: Mistakes
-) -> None:
-    """What can be checked only once all else is right."""
-    _check_engines(reader, texts, mistakes)
-    _check_doors(vocabulary, reader.rules, mistakes)
-
-
 def _check_engines(reader: RuleReader, texts: Mapping[str, str], mistakes: Mistakes) -> None:
     """The two engines whose formats these are must read what we read."""
     from authz import engines  # noqa: PLC0415 - slow to load, and nobody needs them to decide
@@ -342,11 +355,37 @@ def _check_doors(vocabulary: Vocabulary, rules: list[Rule], mistakes: Mistakes) 
                 f"and `{door.beside.uid}` would then allow"
             )
             hint = "deny for the default too, or name the fact in the allow rule"
-        path, _, line = door.rule.place.rpartition(":")
-        where = f"rule {door.rule.uid}"
-        mistakes.found.append(
-            Mistake(path=path, line=int(line), column=1, where=where, message=message, hint=hint)
-        )
+        mistakes.found.append(_of_rule(door.rule, message, hint))
+
+
+def _check_labels(
+    vocabulary: Vocabulary,
+    rules: list[Rule],
+    labels: Labels,
+    filtered: frozenset[str],
+    mistakes: Mistakes,
+) -> None:
+    """What a rule asks of a document can be said of labels, where the document may be left open."""
+    place = vocabulary.index[ACTION]
+    actions = {i for i, name in enumerate(vocabulary.facts[place].values) if name in filtered}
+    for rule in rules:
+        boxes = [
+            box
+            for box in rule.boxes
+            if all(li.allowed & actions for li in box if isinstance(li, In) and li.fact == place)
+        ]
+        for literal in {literal: None for box in boxes for literal in box}:
+            if labels.is_open(literal) and not labels.has_form(literal):
+                names = " and ".join(f"`{vocabulary.facts[p].name}`" for p in facts_of(literal))
+                message = f"no list of documents can be asked for: a condition on {names}"
+                hint = "compare one thing of the document with the subject or the context"
+                mistakes.found.append(_of_rule(rule, message, hint))
+
+
+def _of_rule(rule: Rule, message: str, hint: str) -> Mistake:
+    path, _, line = rule.place.rpartition(":")
+    where = f"rule {rule.uid}"
+    return Mistake(path=path, line=int(line), column=1, where=where, message=message, hint=hint)
 
 
 def _lines(text: str) -> list[str]:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from authz.bundle import Bundle
 from authz.model import Vector, Verdict, Wording
+from authz.plan import Condition
 from authz.query import Query
-from authz.registry.state import PatientState
+from authz.registry.state import Listed, PatientState
 
 CHANGE_IMPOSSIBLE = "CHANGE_IMPOSSIBLE"
 
@@ -31,7 +32,8 @@ class Decision:
     """What was decided, when, on which facts, under which bundle and registry revision.
 
     `changed` is the registry's revision after the change that was asked for, 0 when nothing was changed;
-    `state` is the patient's state as it is after the decision.
+    `state` is the patient's state as it is after the decision. `condition` tells which documents an allow
+    is for, where the document was left open; `listed` holds the patients that were asked for.
     """
 
     id: str
@@ -44,6 +46,8 @@ class Decision:
     revision: int
     state: PatientState
     changed: int = 0
+    condition: Condition | None = None
+    listed: Listed | None = None
 
     @property
     def told(self) -> Wording:

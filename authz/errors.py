@@ -27,6 +27,10 @@ class BundleError(Error):
         super().__init__(f"{count} mistake{'s' if count != 1 else ''} in the policies{first}")
 
 
+class FormlessError(Error):
+    """What a rule asks of a document can't be said of labels; no bundle with such a rule loads."""
+
+
 class UnavailableError(Error):
     """The decision could not be put on durable record, so there is none."""
 

@@ -13,17 +13,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from authz.bundle import Bundle, Computed
-from authz.matrix import Act
+from authz.labels import role_of
 from authz.model import FactValue, Kind, Vector
-from authz.query import (
-    HIDDEN_FROM_PATIENT,
-    HIDDEN_FROM_REPRESENTATIVES,
-    MASKED,
-    Context,
-    Document,
-    Query,
-    Subject,
-)
+from authz.query import Context, Query, Subject
 from authz.registry.apply import Terms
 from authz.registry.changes import (
     CloseDossier,
@@ -34,9 +26,8 @@ from authz.registry.changes import (
     SetConsents,
 )
 from authz.registry.duration import Duration
-from authz.registry.state import AuthorisationState, GranteeKind, PatientState
+from authz.registry.state import AuthorisationState, GranteeKind, PatientState, Reach
 
-SIGNATURE_TYPE: Final = "E1762"
 SAMU: Final = "SAMU_SMUR"
 PHYSICIAN: Final = "10"
 CLOSURES: Final = {"FERMETURE_DEMANDE_PATIENT": "patient_request", "DECES": "death"}
@@ -143,7 +134,7 @@ class _Scene:
     at: datetime
     vector: list[FactValue]
     remarks: tuple[str, ...]
-    profession: str
+    role: str
 
     def is_of(self, query: Query, state: PatientState, at: datetime) -> bool:
         """Whether these are the facts of this query too: all that counts is the very same."""
@@ -194,8 +185,21 @@ class FactComputer:
         if query.document is None:
             return Facts(tuple(scene.vector), scene.remarks)
         vector, remarks = scene.vector.copy(), list(scene.remarks)
-        self._encode(self._document(query, query.document, scene.profession, remarks), vector)
+        words = self._bundle.labels.facts(
+            query.document, role=scene.role, action=query.action, remarks=remarks
+        )
+        self._encode(words, vector)
         return Facts(tuple(vector), tuple(remarks))
+
+    def reach(self, subject: Subject) -> Reach:
+        """What in the state of patients is about this subject."""
+        doctors = self._values["mt.professions"]
+        return Reach(
+            professional=subject.id if subject.kind == "professional" else None,
+            structure=subject.structure or None,
+            may_treat=isinstance(doctors, tuple) and subject.profession in doctors,
+            treats_anyway=not self._values["mt.requires_valid"],
+        )
 
     def _set(self, query: Query, state: PatientState, at: datetime) -> "_Scene":
         """Everything but the document: of many documents in one call, it is the same."""
@@ -212,8 +216,8 @@ class FactComputer:
             query.claims,
         ):
             self._encode(words, vector)
-        profession = str(subject["subject.profession"])
-        return _Scene(query, state, at, vector, tuple(remarks), profession)
+        role = role_of(query.subject.kind, str(subject["subject.profession"]))
+        return _Scene(query, state, at, vector, tuple(remarks), role)
 
     def _encode(self, words: Words, vector: list[FactValue]) -> None:
         codes = self._codes
@@ -224,15 +228,13 @@ class FactComputer:
     def _subject(
         self, subject: Subject, state: PatientState, at: datetime, remarks: list[str]
     ) -> Words:
-        person = subject.id if subject.kind == "professional" else None
-        authorisation: str = state.authorisation_of(person, subject.structure or None, at)
+        reach = self.reach(subject)
+        authorisation: str = state.authorisation_of(reach.professional, reach.structure, at)
         if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
             # Who does not say for which structure they act may be of one that is blocked.
             authorisation = "unknown"
             remarks.append("subject.structure: missing, and a structure is blocked; give yours")
-        lasting = authorisation == AuthorisationState.VALID or not self._values["mt.requires_valid"]
-        doctors = self._values["mt.professions"]
-        may_treat = isinstance(doctors, tuple) and subject.profession in doctors
+        lasting = authorisation == AuthorisationState.VALID or reach.treats_anyway
         capacity = subject.capacity
         if not capacity and subject.kind in ("patient", "representative"):
             capacity = "self"
@@ -246,7 +248,7 @@ class FactComputer:
             "subject.regulator": _flag(self._regulator(subject)),
             "subject.authorisation": authorisation,
             "subject.treating_doctor": _flag(
-                lasting and may_treat and state.is_treating_doctor(person)
+                lasting and reach.may_treat and state.is_treating_doctor(reach.professional)
             ),
             "subject.representative": _flag(
                 subject.kind == "representative" and state.is_representative(subject.id)
@@ -287,27 +289,6 @@ class FactComputer:
             "resource.break_glass_access": _permitted(consents.break_glass),
             "resource.masked_in_emergency": _permitted(consents.masked_in_emergency),
             "resource.feeding": "accepted" if consents.feeding else "opposed",
-        }
-
-    def _document(
-        self, query: Query, document: Document, profession: str, remarks: list[str]
-    ) -> Words:
-        # The profession as listed: the matrix has roles beside professions, such as `patient`.
-        kind = query.subject.kind
-        role = profession if kind == "professional" else kind
-        writes = query.action in ("document.deposit", "document.replace")
-        act = Act.DEPOSIT if writes else Act.READ
-        if document.type not in self._bundle.types:
-            remarks.append(
-                f"resource.document.type: `{document.type}` is not a current type; "
-                "give a code of JDV_J07"
-            )
-        return {
-            "resource.habilitation": self._bundle.habilitations.cell(role, document.type, act),
-            "resource.authors": document.authors,
-            "resource.author_structure": document.author_structure,
-            "resource.status": document.status,
-            **_visibility(document, remarks),
         }
 
     def _target(self, query: Query, state: PatientState, at: datetime, remarks: list[str]) -> Words:
@@ -423,20 +404,6 @@ def _change(query: Query, state: PatientState) -> Words:
             pass
     words["context.keeps_emergency_access"] = _flag(samu or break_glass)
     return words
-
-
-def _visibility(document: Document, remarks: list[str]) -> Words:
-    """Masked and hidden, by the codes; without any code nothing is known, and the defaults stand."""
-    codes = document.visibility
-    if not codes:
-        remarks.append("resource.document.visibility: missing; give 1 to 4 codes of JDV_J08")
-        return {"resource.signature": _flag(document.type == SIGNATURE_TYPE)}
-    return {
-        "resource.masked": _flag(MASKED in codes),
-        "resource.hidden_from_patient": _flag(HIDDEN_FROM_PATIENT in codes),
-        "resource.hidden_from_representatives": _flag(HIDDEN_FROM_REPRESENTATIVES in codes),
-        "resource.signature": _flag(document.type == SIGNATURE_TYPE),
-    }
 
 
 def _flag(value: bool | None) -> str:  # noqa: FBT001 - it names a boolean

@@ -17,12 +17,17 @@ from authz.decision import Decision
 from authz.explain import explain
 from authz.facts import COMPUTED
 from authz.model import Effect
-from authz.query import MAX_VIOLATIONS, Query, Violation, check
+from authz.query import MAX_PAGE, MAX_VIOLATIONS, Page, Query, Violation, check, shown
 from authz.token import Proof
 from authz.v1 import authz_pb2 as pb
 from serving.errors import RequestError
 
 MAX_BATCH: Final = 1_000
+FILTER_WEIGHT: Final = 5
+"""As so many requests counts one that leaves its document open: it takes as long."""
+PAGE_WEIGHT: Final = 10
+PATIENTS_WEIGH: Final = 5
+"""A page of patients counts as the former, or as one for so many patients, whichever is more."""
 LANGUAGES: Final = ("fr", "en")
 EMERGENCIES: Final = ("bris_de_glace", "centre_15")
 
@@ -124,6 +129,10 @@ def measure(rpc: str, data: bytes) -> tuple[int, bool]:
             return max(1, len(request.checks)), urgent
         case pb.ExplainRequest():
             return 1, request.check.context.mode in EMERGENCIES
+        case pb.FilterRequest():
+            return FILTER_WEIGHT, request.context.mode in EMERGENCIES
+        case pb.ListPatientsRequest():
+            return max(PAGE_WEIGHT, (request.page_size or MAX_PAGE) // PATIENTS_WEIGH), False
         case _:
             return 1, False
 
@@ -206,6 +215,28 @@ def _explain(request: pb.ExplainRequest, asked: Asked, form: Form) -> Prepared:
     return Prepared((query,), answer)
 
 
+def _filter(request: pb.FilterRequest, asked: Asked, form: Form) -> Prepared:
+    if request.action not in product.FILTERED:
+        wrong = f"`{shown(request.action)}` is not asked with the document left open"
+        raise RequestError([("action", wrong, f"one of {', '.join(sorted(product.FILTERED))}")])
+    opened = pb.CheckRequest(
+        subject=request.subject,
+        action=request.action,
+        resource=pb.Resource(patient=request.patient),
+        context=request.context,
+    )
+    query = replace(_query(opened, asked), any_document=True)
+    return Prepared((_of_patient(query, form),), _filtered)
+
+
+def _filtered(decisions: tuple[Decision, ...]) -> pb.FilterResponse:
+    (decision,) = decisions
+    answer = pb.FilterResponse(decision=wire.decision(decision))
+    if decision.condition is not None:
+        answer.condition.CopyFrom(wire.condition(decision.condition))
+    return answer
+
+
 def _change(request: pb.ChangeRequest, asked: Asked, form: Form) -> Prepared:
     query = wire.change_query(request, asked.caller, asked.rpc, asked.trace_id, proof=asked.proof)
     return Prepared((_of_patient(query, form),), _changed)
@@ -239,6 +270,23 @@ def _patient(decisions: tuple[Decision, ...]) -> pb.GetPatientResponse:
     if decided.verdict.effect is Effect.ALLOW:
         with_lists = listed.verdict.effect is Effect.ALLOW
         answer.patient.CopyFrom(wire.patient(decided.state, decided.at, with_lists=with_lists))
+    return answer
+
+
+def _list_patients(request: pb.ListPatientsRequest, asked: Asked, form: Form) -> Prepared:
+    listing = pb.CheckRequest(
+        subject=request.subject, action=product.LISTING, context=request.context
+    )
+    page = Page(after=request.after, size=request.page_size or MAX_PAGE)
+    return Prepared((form.check(replace(_query(listing, asked), page=page)),), _listed)
+
+
+def _listed(decisions: tuple[Decision, ...]) -> pb.ListPatientsResponse:
+    (decision,) = decisions
+    answer = pb.ListPatientsResponse(decision=wire.decision(decision))
+    if decision.listed is not None:
+        answer.patients.extend(map(wire.entrusted, decision.listed.patients))
+        answer.next = decision.listed.next
     return answer
 
 
@@ -294,9 +342,11 @@ _PROCEDURES: Final[Mapping[str, tuple[type[Message], Callable[[Any, Asked, Form]
     product.CHECK: (pb.CheckRequest, _check),
     product.CHECK_BATCH: (pb.CheckBatchRequest, _check_batch),
     product.EXPLAIN: (pb.ExplainRequest, _explain),
+    product.FILTER: (pb.FilterRequest, _filter),
     product.CHANGE: (pb.ChangeRequest, _change),
     product.GET_PATIENT: (pb.GetPatientRequest, _get_patient),
     product.WATCH: (pb.WatchRequest, _watch),
+    product.LIST_PATIENTS: (pb.ListPatientsRequest, _list_patients),
     product.GET_BUNDLE: (pb.GetBundleRequest, _get_bundle),
     product.ACTIVATE_BUNDLE: (pb.ActivateBundleRequest, _activate_bundle),
 }

@@ -8,7 +8,7 @@ on to policy, which denies it on record.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
@@ -28,6 +28,7 @@ MAX_ID: Final = 128
 MAX_TEXT: Final = 500
 MAX_AUTHORS: Final = 50
 MAX_CODES: Final = 20
+MAX_PAGE: Final = 1_000
 MAX_VIOLATIONS: Final = 20
 CLOCK_SKEW: Final = timedelta(minutes=1)
 
@@ -49,6 +50,9 @@ _NUMBER: Final = re.compile(r"\d{5,}2[AB]\d{4,}|\d{10,}", re.ASCII)
 
 _IGNORANCE: Final = (UNKNOWN_ACTION, "missing")
 """The values of choices that stand for not knowing; nobody states them."""
+
+_NEVER_CHANGE: Final = ("any_document", "page")
+"""The fields of a query that reads."""
 
 Violation = tuple[str, str, str]
 
@@ -123,10 +127,19 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a long list is wanted: at most `size` that come after `after`, "" for the first."""
+
+    after: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """May this subject do this to that, in these circumstances? Asked by a calling service.
 
-    A change may have a `request_id`, under which it is asked for once.
+    Where the document is left open (`any_document`) the question is which documents it may be; `page` is
+    of a list of patients. A change may have a `request_id`, under which it is asked for once.
     `claims` are facts of origin `caller` that have no field of their own, by name. Without a `voucher`
     the subject is who the caller says it is.
     """
@@ -144,6 +157,8 @@ class Query:
     voucher: Voucher | None = None
     request_id: str = ""
     trace_id: str = ""
+    any_document: bool = False
+    page: Page | None = None
 
 
 def check(
@@ -173,6 +188,7 @@ def check(
         () if like and like.context is query.context else _context(query.context, vocabulary, at),
         _claims(query.claims, vocabulary, computed),
         _identifiers(("request_id", query.request_id)),
+        _page(query.page),
     )
     # Bounded, so that a request that is wrong in a million places costs no more than a wrong one.
     violations = list(islice(found, MAX_VIOLATIONS))
@@ -183,9 +199,11 @@ def check(
 def digest(query: Query) -> bytes:
     """SHA-256 of what is asked, whoever vouches for it and however the call is traced: 32 bytes.
 
-    Two queries have one digest if they ask the same.
+    Two queries have one digest if they ask the same. It is kept with what was answered, so it must not
+    change with the program: what no change has is left out.
     """
-    content = replace(query, trace_id="", voucher=None, request_id="")
+    asked = {f.name: getattr(query, f.name) for f in fields(query) if f.name not in _NEVER_CHANGE}
+    content = asked | {"trace_id": "", "voucher": None, "request_id": ""}
     return hashlib.sha256(orjson.dumps(content)).digest()
 
 
@@ -193,11 +211,11 @@ def _action(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
     action = vocabulary.actions.get(query.action)
     if action is None:
         cure = suggest(query.action, vocabulary.actions) or "name an action of the vocabulary"
-        yield "action", f"unknown action: `{_shown(query.action)}`", cure
+        yield "action", f"unknown action: `{shown(query.action)}`", cure
         return
     if "patient" in action.needs and not query.patient:
         yield "resource.patient", f"missing, `{action.name}` needs it", "give the patient's INS"
-    if "document" in action.needs and query.document is None:
+    if "document" in action.needs and query.document is None and not query.any_document:
         yield "resource.document", f"missing, `{action.name}` needs it", "give the document's label"
     if "target" in action.needs and query.target is None:
         cure = "give the professional or structure that the act aims at"
@@ -258,7 +276,7 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
         kinds = ("professional", "structure", "person")
         if target.kind not in kinds:
             cure = suggest(target.kind, kinds)
-            yield "resource.target.kind", f"unknown kind: `{_shown(target.kind)}`", cure
+            yield "resource.target.kind", f"unknown kind: `{shown(target.kind)}`", cure
 
 
 def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]:
@@ -289,7 +307,16 @@ def _document(document: Document, vocabulary: Vocabulary) -> Iterator[Violation]
     for place, code in enumerate(document.visibility):
         if code not in CONFIDENTIALITY:
             name = f"resource.document.visibility[{place}]"
-            yield name, f"unknown code: `{_shown(code)}`", suggest(code, CONFIDENTIALITY)
+            yield name, f"unknown code: `{shown(code)}`", suggest(code, CONFIDENTIALITY)
+
+
+def _page(page: Page | None) -> Iterator[Violation]:
+    if page is None:
+        return
+    if not 1 <= page.size <= MAX_PAGE:
+        yield "page_size", f"`{page.size}`", f"1 to {MAX_PAGE}, or 0 for {MAX_PAGE}"
+    if page.after:
+        yield from _ins("after", page.after)
 
 
 def _context(context: Context, vocabulary: Vocabulary, at: datetime) -> Iterator[Violation]:
@@ -316,12 +343,12 @@ def _claims(
         if fact is None:
             known = "it is computed, not claimed" if name in vocabulary.index else ""
             cure = known or suggest(name, free) or "declare it in vocabulary.yaml"
-            yield f"claims[{_shown(name)}]", f"unknown fact: `{_shown(name)}`", cure
+            yield f"claims[{shown(name)}]", f"unknown fact: `{shown(name)}`", cure
         elif fact.kind is Kind.IDENTIFIER:
             yield from _identifiers((f"claims[{name}]", value))
         elif fact.kind is not Kind.CHOICE or value not in fact.values:
             cure = suggest(value, fact.values) or "give one of its values"
-            yield f"claims[{name}]", f"unknown value: `{_shown(value)}`", cure
+            yield f"claims[{name}]", f"unknown value: `{shown(value)}`", cure
 
 
 def _choice(name: str, value: str, vocabulary: Vocabulary, path: str = "") -> Iterator[Violation]:
@@ -331,7 +358,7 @@ def _choice(name: str, value: str, vocabulary: Vocabulary, path: str = "") -> It
     values = vocabulary.fact(name).values
     if value not in values or value in _IGNORANCE:
         known = [v for v in values if v not in _IGNORANCE]
-        yield path or name, f"unknown value: `{_shown(value)}`", suggest(value, known)
+        yield path or name, f"unknown value: `{shown(value)}`", suggest(value, known)
 
 
 def _listed(vocabulary: Vocabulary, name: str) -> str:
@@ -398,10 +425,10 @@ def _hinted(value: str) -> str:
     """An identifier as it may stand in a message: never in full when it could be a patient's."""
     short = 10
     hint = value if len(value) <= short else f"{value[:3]}\N{HORIZONTAL ELLIPSIS}{value[-2:]}"
-    return _shown(hint)
+    return shown(hint)
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
     """A value as it may stand in a message: short, printable, without numbers as long as an INS."""
     most = 40
     clean = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value[:most])

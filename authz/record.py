@@ -10,7 +10,7 @@ def draft(decision: Decision, call: str) -> Entry:
     """The entry of one decision; `call` groups those that were asked for together."""
     query, verdict = decision.query, decision.verdict
     entry: Entry = {
-        "kind": "decision" if query.change is None else "change",
+        "kind": _kind(query),
         "id": decision.id,
         "call": call,
         "caller": query.caller,
@@ -40,6 +40,12 @@ def draft(decision: Decision, call: str) -> Entry:
     if remarks:
         entry["remarks"] = remarks
     return entry
+
+
+def _kind(query: Query) -> str:
+    if query.change is not None:
+        return "change"
+    return "filter" if query.any_document else "decision"
 
 
 def _subject(query: Query) -> Subject:

@@ -15,10 +15,11 @@ from authz.bundle import Standing
 from authz.decision import Decision
 from authz.explain import Explanation, RuleFinding
 from authz.model import Effect, Verdict, Wording
+from authz.plan import Clause, Condition
 from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
 from authz.registry import changes
 from authz.registry.feed import Feed
-from authz.registry.state import Grantee, GranteeKind, PatientState
+from authz.registry.state import Entrusted, Grantee, GranteeKind, PatientState
 from authz.token import Proof, vouch
 from authz.v1 import authz_pb2 as pb
 from serving.errors import RequestError
@@ -226,6 +227,24 @@ def patient(state: PatientState, at: datetime, *, with_lists: bool) -> pb.Patien
     )
 
 
+def condition(which: Condition) -> pb.Condition:
+    """Which labels may be shown."""
+    return pb.Condition(
+        allow=[_clause(clause) for clause in which.allow],
+        deny=[_clause(clause) for clause in which.deny],
+    )
+
+
+def entrusted(listed: Entrusted) -> pb.AuthorisedPatient:
+    """One patient of a list."""
+    return pb.AuthorisedPatient(
+        patient=listed.patient,
+        birth_date=listed.birth_date.isoformat() if listed.birth_date else "",
+        treating_doctor=listed.treating_doctor,
+        expires_at=instant(listed.expires_at),
+    )
+
+
 def bundle(standing: Standing) -> pb.Bundle:
     """Which bundle decides, and what is wrong with the newest files."""
     active = standing.bundle
@@ -279,6 +298,17 @@ def _finding(finding: RuleFinding, language: str) -> pb.RuleFinding:
         told=rule.told.text(language),
         source=rule.source,
         conditions=[pb.Finding(text=c.text, holds=c.holds) for c in finding.conditions],
+    )
+
+
+def _clause(clause: Clause) -> pb.Clause:
+    """A clause, in the order of names: what is the same is written the same."""
+    rule, criteria = clause.rule, [(c.field, c.negated, sorted(c.values)) for c in clause.criteria]
+    return pb.Clause(
+        tests=[pb.Test(field=f, negated=n, values=values) for f, n, values in sorted(criteria)],
+        rule=rule.uid,
+        reason_code=rule.reason,
+        obligations=rule.obligations,
     )
 
 

@@ -164,6 +164,42 @@ class PatientState:
         return at.year - self.birth_date.year - birthday_is_ahead < majority_age
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What of a patient's state is about one who asks; None stands for "not known" and matches nothing.
+
+    `may_treat` tells whether a treating doctor may be of their profession, `treats_anyway` whether a
+    treating doctor's rights last without a valid authorisation (parameters mt.professions,
+    mt.requires_valid).
+    """
+
+    professional: str | None
+    structure: str | None
+    may_treat: bool
+    treats_anyway: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrusted:
+    """A patient whose open dossier a professional may consult, in person or through the structure.
+
+    `expires_at` is the end of the authorisation that lasts longest.
+    """
+
+    patient: str
+    birth_date: date | None
+    treating_doctor: bool
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of patients, by INS, and after which to go on: "" when there are no more."""
+
+    patients: tuple[Entrusted, ...]
+    next: str
+
+
 def unknown(patient: str) -> PatientState:
     """The state of a patient without dossier: nothing is permitted."""
     return PatientState(patient=patient, status=DossierStatus.NONE)

@@ -56,11 +56,11 @@ authorisations: Final = Table(
     Column("kind", Text, primary_key=True),
     Column("granted_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
-    Index("authorisations_grantee", "grantee", "kind"),
+    Index("authorisations_grantee", "grantee", "kind", "ins"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
-"""Who may consult; the index answers "the dossiers I am authorised on"."""
+"""Who may consult; the index answers "the dossiers I am authorised on", in order."""
 
 treating_doctors: Final = Table(
     "treating_doctors",

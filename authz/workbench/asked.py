@@ -24,13 +24,16 @@ _CIRCUMSTANCES: Final = (
     "declared",
 )
 _WHEN: Final = ("document", "whom", "change", "service", "token", *_CIRCUMSTANCES)
+_OWN: Final = {product.WATCHING: product.WATCH, product.LISTING: product.LIST_PATIENTS}
+"""The actions that have a procedure of their own."""
+
 _SERVICES: Final = {"auditor": "audit", "compliance_officer": "workbench"}
 
 
 def _rpc(action: str) -> str:
     """The procedure that a service calls for an action."""
-    if action == product.WATCHING:
-        return product.WATCH
+    if action in _OWN:
+        return _OWN[action]
     return product.CHANGE if action in CHANGES else product.CHECK
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -13,27 +13,20 @@ from authz import product
 from authz.bundle import Bundle
 from authz.facts import COMPUTED, PARAMETERS, FactComputer
 from authz.model import Kind
-from authz.query import CONFIDENTIALITY, Context, Document, Query, Subject, Target, Voucher, check
+from authz.query import Query, Voucher, check
 from authz.registry.changes import (
     AddRepresentative,
     CloseDossier,
     GrantAuthorisation,
-    LiftBlock,
     OpenDossier,
-    RemoveRepresentative,
-    RenewAuthorisation,
     ReopenDossier,
-    RevokeAuthorisation,
     SetBlock,
     SetConsents,
-    SetTreatingDoctor,
-    WithdrawTreatingDoctor,
 )
 from authz.registry.state import (
     NO_CONSENT,
     Authorisation,
     Block,
-    Consents,
     DossierStatus,
     Grantee,
     GranteeKind,
@@ -43,11 +36,11 @@ from authz.registry.state import (
     unknown,
 )
 from serving.errors import RequestError
+from tests.authz.drawn import STATES, queries
 from tests.authz.samples import (
     CLINIC,
     COLLEAGUE,
     DOCTOR,
-    LETTER,
     NOW,
     PARENT,
     PATIENT,
@@ -640,115 +633,6 @@ def test_instants_of_other_zones():
 
 
 # Random requests that are well formed.
-
-IDS = st.sampled_from([DOCTOR, COLLEAGUE, CLINIC, PARENT])
-MAYBE = st.one_of(st.just(""), IDS)
-
-
-def one_of(name: str) -> st.SearchStrategy[str]:
-    """A value of a choice that can be stated, or none."""
-    values = our_bundle().vocabulary.fact(name).values
-    return st.sampled_from(["", *(v for v in values if v not in ("unknown", "missing"))])
-
-
-INSTANTS = st.integers(0, 6 * 365).map(lambda days: NOW - timedelta(days=days))
-KINDS = st.sampled_from(GranteeKind)
-ON = {"grantee": IDS, "kind": KINDS}
-BOOL = st.booleans()
-MAYBE_BOOL = st.one_of(st.none(), BOOL)
-OPENING = {f.name: BOOL for f in fields(Consents) if f.name != "feeding"} | {
-    "authorise": st.one_of(st.none(), st.builds(Grantee, identifier=IDS, kind=KINDS)),
-    "treating_doctor": BOOL,
-}
-CHANGES = st.one_of(
-    st.none(),
-    st.builds(OpenDossier, **OPENING),
-    st.builds(ReopenDossier, **OPENING),
-    st.builds(CloseDossier, reason=st.sampled_from(["DECES", "X", ""])),
-    st.builds(SetConsents, **{f.name: MAYBE_BOOL for f in fields(SetConsents)}),
-    st.builds(GrantAuthorisation, **ON, treating_doctor=BOOL),
-    *(st.builds(kind, **ON) for kind in (RenewAuthorisation, RevokeAuthorisation, LiftBlock)),
-    st.builds(SetBlock, **ON, withdraw_treating_doctor=BOOL),
-    *(st.builds(kind, professional=IDS) for kind in (SetTreatingDoctor, WithdrawTreatingDoctor)),
-    st.builds(AddRepresentative, representative=IDS, relation=st.just("FTH")),
-    st.builds(RemoveRepresentative, representative=IDS),
-)
-STATES = st.builds(
-    PatientState,
-    patient=st.just(PATIENT),
-    status=st.sampled_from(DossierStatus),
-    birth_date=st.one_of(st.none(), st.dates(date(1900, 1, 1), date(2026, 5, 4))),
-    consents=st.builds(Consents, **{f.name: BOOL for f in fields(Consents)}),
-    authorisations=st.lists(
-        st.builds(Authorisation, **ON, granted_at=INSTANTS, expires_at=INSTANTS), max_size=2
-    ).map(tuple),
-    treating_doctors=st.lists(
-        st.builds(TreatingDoctor, professional=IDS, since=INSTANTS), max_size=2
-    ).map(tuple),
-    blocks=st.lists(st.builds(Block, **ON, since=INSTANTS), max_size=1).map(tuple),
-    representatives=st.lists(
-        st.builds(Representative, representative=IDS, relation=st.just("MTH"), since=INSTANTS),
-        max_size=1,
-    ).map(tuple),
-)
-
-
-@st.composite
-def queries(draw: st.DrawFn) -> Query:
-    """Any well-formed request."""
-    kind = draw(one_of("subject.kind").filter(bool))
-    identity = PATIENT if kind == "patient" else draw(IDS)
-    subject = st.builds(
-        Subject,
-        kind=st.just(kind),
-        id=st.just(identity),
-        profession=st.sampled_from(["", "10", "60", "93", "patient"]),
-        structure=st.sampled_from(["", identity]) if kind == "structure" else MAYBE,
-        structure_kind=st.sampled_from(["", "SAMU_SMUR", "ETABLISSEMENT"]),
-        authentication=one_of("subject.authentication"),
-        capacity=one_of("subject.capacity"),
-        regulator=BOOL,
-    )
-    document = st.builds(
-        Document,
-        id=IDS,
-        type=st.sampled_from([LETTER, "E1762", "00000-0"]),
-        authors=st.lists(IDS, max_size=3).map(tuple),
-        author_structure=MAYBE,
-        visibility=st.lists(st.sampled_from(CONFIDENTIALITY), max_size=3).map(tuple),
-        status=one_of("resource.status").filter(bool),
-    )
-    context = st.builds(
-        Context,
-        mode=one_of("context.mode"),
-        reason_code=st.sampled_from(["", "autre", "x"]),
-        reason_text=st.sampled_from(["", " ", "Malaise"]),
-        declared_at=st.one_of(st.none(), INSTANTS),
-        secret_connection=BOOL,
-        agreement=BOOL,
-        announced=BOOL,
-        closure=one_of("context.closure"),
-    )
-    target = st.builds(
-        Target,
-        id=IDS,
-        kind=st.sampled_from(["professional", "structure", "person"]),
-        profession=st.sampled_from(["", "10", "93"]),
-    )
-    return draw(
-        st.builds(
-            Query,
-            caller=st.sampled_from(["dossier", "portal", "nobody"]),
-            rpc=st.sampled_from([product.CHECK, product.CHANGE, ""]),
-            subject=subject,
-            action=st.sampled_from(sorted(our_bundle().vocabulary.actions)),
-            patient=st.just(PATIENT),
-            document=document,
-            target=target,
-            context=context,
-            change=CHANGES,
-        )
-    )
 
 
 @settings(max_examples=150, deadline=None)

@@ -30,11 +30,12 @@ PSEUDO = ["patient", "representative", "structure", "employee"]
 ROLES = [*PROFESSIONS, *SOCIAL, *PSEUDO]
 
 SERVICE_NAMES = ["dossier", "portal", "archive", "audit", "workbench", "operator"]
-DECIDE = [f"authz.v1.AuthzService/{name}" for name in ("Check", "CheckBatch", "Explain")]
+DECIDE = [f"authz.v1.AuthzService/{name}" for name in ("Check", "CheckBatch", "Explain", "Filter")]
 REGISTRY = [f"authz.v1.RegistryService/{name}" for name in ("Change", "GetPatient")]
 POLICY = [f"authz.v1.PolicyService/{name}" for name in ("GetBundle", "ActivateBundle")]
 WATCH = "authz.v1.RegistryService/Watch"
-RPCS = [*DECIDE, *REGISTRY, WATCH, *POLICY]
+PATIENTS = "authz.v1.RegistryService/ListPatients"
+RPCS = [*DECIDE, *REGISTRY, WATCH, PATIENTS, *POLICY]
 USERS = ["professional", "patient", "representative"]
 PEOPLE = [*USERS, "structure", "employee", "auditor", "compliance_officer"]
 KINDS = [*PEOPLE, "service"]
@@ -370,7 +371,7 @@ class TestServices:
             ("archive", DECIDE, USERS),
             ("audit", DECIDE, ["auditor"]),
             ("workbench", [*DECIDE, *POLICY], ["compliance_officer"]),
-            ("operator", [*DECIDE, *REGISTRY, *POLICY], PEOPLE),
+            ("operator", [*DECIDE, *REGISTRY, PATIENTS, *POLICY], PEOPLE),
             ("stranger", [], []),
         ],
     )
@@ -379,6 +380,8 @@ class TestServices:
         expected = {(rpc, kind) for rpc in rpcs for kind in kinds}
         if service in ("dossier", "operator"):
             expected.add((WATCH, "service"))
+        if service == "dossier":
+            expected.add((PATIENTS, "professional"))
 
         actual = {
             (rpc, kind)

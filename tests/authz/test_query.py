@@ -19,6 +19,7 @@ from authz.query import (
     MAX_TEXT,
     MAX_VIOLATIONS,
     Document,
+    Page,
     Query,
     Subject,
     Target,
@@ -341,3 +342,28 @@ def test_target_is_of_the_kind_that_it_says(kind, identifier):
     asked = query(target=Target(id=identifier, kind=kind))
 
     assert [field for field, _, _ in violations(asked)] == ["resource.target.kind"]
+
+
+def test_a_document_may_be_left_open():
+    """Who asks which documents it may be names none."""
+    assert violations(query(document=None, any_document=True)) == []
+    assert [field for field, _, _ in violations(query(document=None))] == ["resource.document"]
+
+
+@pytest.mark.parametrize(
+    ("after", "size", "expected"),
+    [
+        ("", 1, []),
+        (PATIENT, 1_000, []),
+        ("", 0, ["page_size"]),
+        ("", 1_001, ["page_size"]),
+        ("12", -1, ["page_size", "after"]),
+    ],
+)
+def test_page(after, size, expected):
+    """A page has a size that is not too large, and begins after an INS or at the beginning."""
+    asked = query(
+        action="patient.list", document=None, patient="", page=Page(after=after, size=size)
+    )
+
+    assert [field for field, _, _ in violations(asked)] == expected

@@ -12,13 +12,14 @@ from sqlalchemy import event, text
 from authz.batch import Activation, Call, Repeated
 from authz.errors import UnavailableError
 from authz.query import MAX_ID, digest
-from authz.registry.changes import SetConsents
+from authz.registry.changes import GrantAuthorisation, SetConsents
 from authz.registry.requests import KEPT
-from authz.registry.state import DossierStatus
+from authz.registry.state import DossierStatus, GranteeKind
 from authz.registry.store import Store
 from authz.v1 import authz_pb2 as pb
 from serving.errors import RequestError
 from tests.authz.registry.samples import read
+from tests.authz.samples import COLLEAGUE, TARGET, query
 from tests.authz.test_batch import (
     ANASTA,
     FAILED,
@@ -211,7 +212,7 @@ def test_digest_tells_contents_apart():
     ]
 
     assert digest(OPENING) == digest(same)
-    assert len({digest(query) for query in [OPENING, *different]}) == 5
+    assert len({digest(one) for one in [OPENING, *different]}) == 5
 
 
 async def test_over_the_wire(database):
@@ -263,3 +264,22 @@ async def test_many_at_once(database):
         }
         with service.engine.connect() as conn:
             assert conn.scalar(text("SELECT count(*) FROM changes WHERE ins <> ''")) == 1
+
+
+def test_digest_stays_the_same():
+    """The digest of a change is that of earlier versions: what was answered yesterday is known today."""
+    change = GrantAuthorisation(
+        grantee=COLLEAGUE, kind=GranteeKind.PROFESSIONAL, treating_doctor=False
+    )
+    asked = query(
+        rpc="authz.v1.RegistryService/Change",
+        action="authorisation.grant",
+        document=None,
+        target=TARGET,
+        change=change,
+        request_id="r-1",
+    )
+
+    assert digest(asked).hex() == (
+        "ec8f5be14fd3853beea11d95930680a3e8827f272ad4fe05f8939f9bde8894f3"
+    )

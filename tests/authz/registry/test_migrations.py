@@ -178,7 +178,7 @@ def test_older_registry_that_only_had_policies(new):
     assert (event.revision, event.patient, event.at) == (1, "", NOW)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_work_goes_on_at_every_shape(new, revision):
     """After going down and up again, changes, policies and the log go on where they were."""
     migrate(new)

@@ -270,8 +270,8 @@ def test_command_migrates_and_entitles(place, role):
     first = run("migrate", "--database", place, "--service-role", role)
     again = run("migrate", "--database", place, "--service-role", role)
 
-    assert first.output == "tables at 0002, were at none\nrole `dmp service` may serve\n"
-    assert again.output == "tables at 0002\nrole `dmp service` may serve\n"
+    assert first.output == "tables at 0003, were at none\nrole `dmp service` may serve\n"
+    assert again.output == "tables at 0003\nrole `dmp service` may serve\n"
     with opened_as(place, role) as engine:
         assert put(Store(), engine, opened(), changes=True) == 1
 
@@ -293,9 +293,9 @@ def test_command_goes_back_and_forth(blank):
     assert (asked.exit_code, done.exit_code, back.exit_code) == (2, 0, 0)
     assert (further.exit_code, unknown.exit_code) == (2, 2)
     assert "would forget" in asked.output
-    assert done.output == "tables at 0001, were at 0002\n"
-    assert "there are 0001, 0002" in unknown.output
-    assert back.output == "tables at 0002, were at 0001\n"
+    assert done.output == "tables at 0001, were at 0003\n"
+    assert "there are 0001, 0002, 0003" in unknown.output
+    assert back.output == "tables at 0003, were at 0001\n"
     with opened_as(blank.url) as engine:
         assert read(Store(), engine) == state
 

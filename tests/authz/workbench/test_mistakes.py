@@ -623,6 +623,30 @@ def test_deny_door():
     assert found[5] == "deny for the default too, or name the fact in the allow rule"
 
 
+BY_AUTHORS = (
+    '{resource: {$.author_structure: {condition: IsInAttribute, ace: resource, path: "$.authors"}}}'
+)
+
+
+@pytest.mark.parametrize("target", ["document.read", "document.list", "*"])
+def test_what_no_list_can_ask(target):
+    """A rule on reading that compares two things of a document is refused: no list could be made by it."""
+    targets = f"{{action_id: ['{target}']}}"
+
+    found = only(mistakes(added(TRY, rule(BY_AUTHORS, targets=targets))))
+
+    assert found[:4] == (TRY, 3, 1, "rule try")
+    assert found[4].startswith("no list of documents can be asked for: a condition on `resource.")
+    assert found[5] == "compare one thing of the document with the subject or the context"
+
+
+def test_what_no_list_asks():
+    """The same rule on an action of which no list is made is sound."""
+    text = rule(BY_AUTHORS, targets="{action_id: [document.replace]}")
+
+    assert mistakes(added(TRY, text)) == ()
+
+
 def test_all_at_once():
     """Several mistakes in several files are all told, in the order of files and lines."""
     contents = {
