@@ -1,6 +1,7 @@
 """What SQLite and PostgreSQL say in different words."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    tuple_,
 )
 
+from storage.columns import Instant
 
 _COUNTED: Final = {"preserve_rowcount": True}
 """Else the number of rows that an INSERT added is forgotten."""
@@ -57,6 +60,13 @@ def among(conn: Connection, values: Sequence[str]) -> TableValuedAlias:
 def binary(conn: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
     """A text that sorts by its code points, whatever the language of the database."""
     return text.collate("C" if conn.dialect.name == "postgresql" else "BINARY")
+
+
+def earlier(
+    at: ColumnElement[datetime], row: ColumnElement[str], place: tuple[datetime, str]
+) -> ColumnElement[bool]:
+    """Whether a row comes before a place: an instant, and an id among those of one instant."""
+    return tuple_(at, row) < tuple_(literal(place[0], Instant), literal(place[1], Text))
 
 
 @cache

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, false, select, tuple_
+from sqlalchemy import Connection, Select, false, select
 
 from dossier import place, tables, trace
-from dossier.dialects import among
+from dossier.dialects import among, earlier
 from dossier.notices import HOLDER, TREATING_DOCTOR, Kind
 from dossier.permit import Permit
 from dossier.trace import Actor
@@ -89,7 +89,7 @@ def _look(
     conn: Connection, found: Select[Any], of: Sequence[object], *, size: int, after: str
 ) -> NoticePage:
     if after:
-        found = found.where(tuple_(_n.at, _n.id) < tuple_(*place.read(after, of=of)))
+        found = found.where(earlier(_n.at, _n.id, place.read(after, of=of)))
     rows = conn.execute(found.order_by(_n.at.desc(), _n.id.desc()).limit(size + 1)).all()
     last = rows[size - 1] if len(rows) > size else None
     return NoticePage(

@@ -11,11 +11,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 
 from clients.sdk.values import Subject
 from dossier import place, tables
 from dossier.deed import DENY, storable
+from dossier.dialects import earlier
 from dossier.permit import Permit
 
 FRANCE: Final = ZoneInfo("Europe/Paris")
@@ -128,7 +129,7 @@ def look(
     if withholds(permit):
         conditions.append(_a.secret == false())
     if after:
-        conditions.append(tuple_(_a.at, _a.decision) < tuple_(*place.read(after, of=of)))
+        conditions.append(earlier(_a.at, _a.decision, place.read(after, of=of)))
     rows = conn.execute(
         select(*tables.acts.c, *_HIDING)
         .select_from(_ACTS_ON)

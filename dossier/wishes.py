@@ -72,4 +72,4 @@ def pack(contact: Contact) -> str:
 def unpack(stored: str | Mapping[str, Any]) -> Contact:
     """A contact as it was stored."""
     found = orjson.loads(stored) if isinstance(stored, str) else stored
-    return Contact(**{**found, "address": tuple(found["address"])})
+    return Contact(**{**found, "address": tuple(found.get("address", ()))})
