@@ -1,7 +1,7 @@
 """Asking, on both clients: permits, denials, obligations, and what never is a permit."""
 
 import gc
-import inspect
+import time
 import warnings
 
 import pytest
@@ -23,34 +23,6 @@ from clients.sdk import (
 from clients.sdk import changes as sdk_changes
 from clients.sdk.testing import Pdp, allow, deny
 from tests.clients.sdk.samples import DOCTOR, INS, NOTE, deposit, reading
-
-
-class Either:
-    """A client of one of the two kinds; its methods are awaited where they must be."""
-
-    def __init__(self, client):
-        self._client = client
-
-    def __getattr__(self, name):
-        """Such a method."""
-
-        async def call(*args, **kwargs):
-            answer = getattr(self._client, name)(*args, **kwargs)
-            return await answer if inspect.isawaitable(answer) else answer
-
-        return call
-
-
-@pytest.fixture(params=["sync", "aio"])
-def asking(request):
-    """Makes a client of a stand-in, of each kind."""
-
-    def make(pdp, **settings):
-        return Either(
-            pdp.client(**settings) if request.param == "sync" else pdp.aio_client(**settings)
-        )
-
-    return make
 
 
 async def test_allowed(asking):
@@ -251,6 +223,58 @@ async def test_each_of_none(asking):
 
     assert await asking(pdp).require_each([]) == ()
     assert pdp.calls == 0
+
+
+async def test_each_of_more_than_a_thousand(asking):
+    """More than a thousand questions go in calls of a thousand, and are answered by position."""
+    pdp = Pdp(lambda query: allow() if int(query.document.id) % 7 else deny("DOCUMENT_MASKED"))
+    queries = [reading(document=sized(str(number))) for number in range(2_500)]
+
+    answers = await asking(pdp, timeout_s=20).require_each(queries)
+
+    assert [bool(n % 7) for n in range(2_500)] == [isinstance(one, Permit) for one in answers]
+    assert queries == pdp.asked == [answer.query for answer in answers]
+    assert pdp.calls == 3
+
+
+@pytest.mark.parametrize("method", ["check_all", "require_each"])
+async def test_each_with_a_call_that_fails(asking, method):
+    """When one call of several fails there is no answer, nothing is carried out, and no more is asked."""
+    done = []
+    pdp = Pdp(lambda query: FailedError("x") if query.document.id == "1500" else allow("review"))
+    queries = [reading(document=sized(str(number))) for number in range(2_500)]
+    client = asking(pdp, timeout_s=20, duties={"review": done.append})
+
+    with pytest.raises(FailedError):
+        await getattr(client, method)(queries)
+
+    assert (pdp.calls, done) == (2, [])
+
+
+async def test_each_of_which_one_cannot_be_sent(asking):
+    """When one of many questions can't be sent, none is."""
+    pdp = Pdp(allow())
+
+    with pytest.raises(InvalidError):
+        await asking(pdp).check_all([reading()] * 1_500 + [reading(patient=7)])
+
+    assert pdp.calls == 0
+
+
+async def test_deadline_of_several_calls(asking):
+    """All calls that questions are split into share one deadline."""
+
+    def decide(query):
+        time.sleep(0.2 if query.document.id == "slow" else 0)
+        return allow()
+
+    pdp = Pdp(decide)
+    queries = [reading(document=sized("slow"))] + [reading()] * 1_500
+
+    with pytest.raises(DeadlineError, match="no time left"):
+        await asking(pdp, timeout_s=0.2).check_all(queries)
+
+    assert pdp.calls == 1
 
 
 def sized(name):

@@ -7,8 +7,12 @@ import pytest
 
 from clients.sdk import (
     PLAIN,
+    AheadError,
+    AuthorisationState,
     Context,
     Denied,
+    Document,
+    DossierStatus,
     Effect,
     InvalidError,
     Permit,
@@ -21,9 +25,10 @@ from clients.sdk import (
 )
 from clients.sdk import changes as sdk_changes
 from tests.clients.sdk.samples import DOCTOR, EMERGENCY, INS, NOTE, STRANGER, deposit, reading
-from tests.service import running
+from tests.service import patient, running
 
 HOLDER = Subject(kind="patient", id=INS, authentication="patient_code", capacity="self")
+OFFICER = Subject(kind="compliance_officer", id="CONF-0001", authentication="individual_card")
 OPENING = sdk_changes.OpenDossier(
     birth_date=date(1979, 3, 28), authorise=True, samu=True, break_glass=True
 )
@@ -220,3 +225,154 @@ async def test_stopped(tmp_path):
     with pytest.raises(UnavailableError):
         await client.check(reading())
     await client.close()
+
+
+async def test_patient(client):
+    """What the registry knows of a patient is told as it was set."""
+    record = await client.get_patient(DOCTOR, INS)
+
+    assert (record.id, record.dossier) == (INS, DossierStatus.OPEN)
+    assert (record.birth_date, record.closed_at) == (date(1979, 3, 28), None)
+    assert (record.samu, record.break_glass, record.masked_in_emergency) == (True, True, False)
+    assert record.decision.reason_code != ""
+    assert record.opened_at.tzinfo is not None
+
+
+async def test_patient_with_and_without_lists(client):
+    """Who is authorised is told to the patient; to others as policy says, beside the rest."""
+    await client.change(
+        HOLDER,
+        INS,
+        sdk_changes.SetBlock(grantee=sdk_changes.Grantee(id=STRANGER.id, kind="professional")),
+        context=AGREED,
+    )
+
+    holder = await client.get_patient(HOLDER, INS)
+    doctor = await client.get_patient(DOCTOR, INS)
+
+    (authorisation,) = holder.authorisations
+    assert (authorisation.grantee.id, authorisation.state) == (DOCTOR.id, AuthorisationState.VALID)
+    assert authorisation.granted_at < authorisation.expires_at
+    assert [grantee.id for grantee in holder.blocks] == [STRANGER.id]
+    assert isinstance(doctor.listing, Denied)
+    assert (doctor.authorisations, doctor.blocks) == (None, None)
+
+
+async def test_patient_denied(client):
+    """The record of a patient is denied to a stranger."""
+    with pytest.raises(Denied, match="NOT_AUTHORISED"):
+        await client.get_patient(STRANGER, INS)
+
+
+async def test_watched(client, point):
+    """What happens is told with its decision, through both clients, and once."""
+    change = sdk_changes.SetConsents(samu=False)
+    async with client.watch() as events:
+        before = [await anext(events), await anext(events)]
+        permit = await client.change(HOLDER, INS, change, context=AGREED)
+        event = await asyncio.wait_for(anext(events), 10)
+
+    def listen():
+        with connect(point.service.addresses[0], PLAIN) as ours:
+            return list(ours.watch(1, follow=False))
+
+    assert [event.action for event in before] == ["policy.activate", "dossier.create"]
+    assert (event.revision, event.patient) == (3, INS)
+    assert event.decision_id == permit.decision.id
+    assert await asyncio.to_thread(listen) == [before[1], event]
+
+
+async def test_watched_beyond_the_head(client):
+    """Who knows more than the registry is told so."""
+    with pytest.raises(AheadError, match="revision `9` is ahead"):
+        await anext(client.watch(9))
+
+
+async def test_policies(client):
+    """The policies that decide are told, and activated again, to who may."""
+    bundle = await client.get_bundle(OFFICER)
+    again = await client.activate_bundle(OFFICER)
+
+    assert bundle.digest == again.digest == bundle.decision.bundle
+    assert bundle.rules > 100
+    assert again.refused == ()
+    with pytest.raises(Denied):
+        await client.get_bundle(DOCTOR)
+
+
+LABELS = [
+    Document(id=f"{kind}-{author}-{code}-{status}", type=kind, authors=(author,),
+             visibility=("N", code), status=status)
+    for kind in ("11488-4", "IMG-KOS", "REMB")
+    for author in (DOCTOR.id, STRANGER.id)
+    for code in ("N", "MASQUE_PS", "INVISIBLE_PATIENT")
+    for status in ("approved", "deprecated", "archived", "deleted")
+]  # fmt: skip
+SUPPORTED = ("show_mode", "mark_obsolete", "warn_hidden_from_patient")
+
+
+@pytest.mark.parametrize("action", ["document.list", "document.read"])
+@pytest.mark.parametrize(
+    ("who", "context"),
+    [(DOCTOR, Context()), (HOLDER, Context()), (STRANGER, EMERGENCY)],
+    ids=["doctor", "holder", "emergency"],
+)
+async def test_list_is_what_checks_would_allow(client, who, context, action):
+    """Whatever one decision admits to a list is what a check of each document allows, on the same terms."""
+    queries = [
+        reading(subject=who, context=context, action=action, document=label) for label in LABELS
+    ]
+    permits = await client.require_each(queries, supports=SUPPORTED)
+    expected = {
+        permit.query.document.id: set(permit.decision.obligations)
+        for permit in permits
+        if isinstance(permit, Permit)
+    }
+
+    permit = await client.require_filter(who, action, INS, context=context, supports=SUPPORTED)
+    admitted = permit.admit(LABELS)
+
+    got = {
+        label.id: set(admission.obligations)
+        for label, admission in zip(LABELS, admitted, strict=True)
+        if admission
+    }
+    assert expected == got
+    assert 0 < len(expected) < len(LABELS)
+    for one in (permit, *permits):
+        if isinstance(one, Permit):
+            one.drop()
+
+
+async def test_list_of_a_stranger(client):
+    """A list of a dossier on which nobody has authorised them holds a stranger's own documents at most."""
+    own = Document(id="own", type="11488-4", authors=(STRANGER.id,), status="approved")
+
+    permit = await client.require_filter(STRANGER, "document.list", INS)
+
+    note, mine = permit.admit([NOTE, own])
+    assert note is None
+    assert mine is not None
+
+
+async def test_list_denied(client):
+    """A list is denied to whom the patient has blocked."""
+    grantee = sdk_changes.Grantee(id=STRANGER.id, kind="professional")
+    await client.change(HOLDER, INS, sdk_changes.SetBlock(grantee=grantee), context=AGREED)
+
+    with pytest.raises(Denied, match="BLOCKED"):
+        await client.require_filter(STRANGER, "document.list", INS)
+
+
+async def test_patients(client):
+    """A doctor's patients are listed page by page, by number."""
+    numbers = [patient(number) for number in range(3)]
+    for number in numbers:
+        await client.change(DOCTOR, number, OPENING, context=AGREED)
+
+    everyone = [one async for one in client.all_patients(DOCTOR, page_size=2)]
+    nobody = await client.list_patients(STRANGER)
+
+    assert sorted([*numbers, INS]) == [one.patient for one in everyone]
+    assert {one.birth_date for one in everyone} == {date(1979, 3, 28)}
+    assert nobody.patients == ()
