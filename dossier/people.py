@@ -16,10 +16,9 @@ from dossier import accounts, administrative, closures, dashboard, deed, notices
 from dossier.accounts import COST, Account, Cost
 from dossier.closures import Closure
 from dossier.dashboard import Authorised, Dashboard, Wanted
-from dossier.errors import PermitError
 from dossier.model import Administrative, Guardian
 from dossier.permit import Permit, Turnstile
-from dossier.records import is_recorded, record
+from dossier.records import is_recorded, record, refuse_spent
 from dossier.trace import FRANCE, PERSONS
 from dossier.transaction import run
 from dossier.wishes import Wishes
@@ -165,6 +164,7 @@ class People:
         self._turnstile.spend(permit, action="dossier.read", patient=patient)
 
         def work(conn: Connection) -> tuple[Administrative | None, tuple[Guardian, ...]]:
+            refuse_spent(conn, permit)
             found = persons.find(conn, patient)
             record(conn, permit, at=self._clock())
             return found
@@ -193,6 +193,7 @@ class People:
         self.check(person, guardians)
 
         def work(conn: Connection) -> None:
+            refuse_spent(conn, permit)
             at = self._clock()
             persons.keep(conn, patient, person, guardians, at=at)
             record(conn, permit, at=at)
@@ -204,6 +205,7 @@ class People:
         self._turnstile.spend(permit, action="dossier.read", patient=patient)
 
         def work(conn: Connection) -> Wishes:
+            refuse_spent(conn, permit)
             found = persons.find_wishes(conn, patient)
             record(conn, permit, at=self._clock())
             return found
@@ -224,6 +226,7 @@ class People:
         self._turnstile.spend(permit, action="dossier.update", patient=patient)
 
         def work(conn: Connection) -> None:
+            refuse_spent(conn, permit)
             person, _ = persons.find(conn, patient)
             if person is None:
                 cure = "give the administrative data first"
@@ -262,6 +265,7 @@ class People:
         self._turnstile.spend(permit, action="patient.list", patient="")
         actor = deed.storable(permit.subject.id)
         with self._reader.begin() as conn:
+            refuse_spent(conn, permit)
             found = dashboard.look(conn, actor, authorised, wanted, page=page, size=size)
         at = self._clock()
         run(self._writer, lambda conn: record(conn, permit, at=at))
@@ -275,9 +279,8 @@ class People:
         *,
         also: Callable[[Connection, datetime], None] | None = None,
     ) -> None:
-        action = getattr(permit, "action", "")
-        if action not in actions:
-            raise PermitError(f"for `{action}`, which is none of {', '.join(actions)}")
+        given = getattr(permit, "action", "")
+        action = given if given in actions else actions[0]
         self._turnstile.spend(permit, action=action, patient=patient, repeatable=True)
 
         def work(conn: Connection) -> None:

@@ -48,6 +48,16 @@ def is_recorded(conn: Connection, permit: Permit) -> bool:
     return conn.execute(_KNOWN, {"id": permit.decision}).first() is not None
 
 
+def refuse_spent(conn: Connection, *permits: Permit) -> None:
+    """Refuses what another process has spent already, before anything is read.
+
+    Raises:
+        PermitError: one of them was used.
+    """
+    if any(is_recorded(conn, permit) for permit in permits):
+        raise PermitError("spent: a permit pays for one touch")
+
+
 class Records:
     """What was done: recorded, and shown to those who may see it. Safe under threads.
 
@@ -114,6 +124,7 @@ class Records:
         self._turnstile.spend(permit, action="trace.read", patient=patient)
         question = trace.Question(actor=actor, since=since, until=until, refused=refused)
         with self._reader.begin() as conn:
+            refuse_spent(conn, permit)
             page = trace.look(conn, permit, question, size=size, after=after)
         self._record(permit)
         return page
@@ -142,6 +153,7 @@ class Records:
         action = "trace.read" if patient else "patient.list"
         self._turnstile.spend(permit, action=action, patient=patient)
         with self._reader.begin() as conn:
+            refuse_spent(conn, permit)
             if patient:
                 page = inbox.of_patient(conn, permit, size=size, after=after)
             else:
