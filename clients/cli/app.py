@@ -14,6 +14,8 @@ from clients.cli.check import check
 from clients.cli.demo import demo
 from clients.cli.ins import app as ins
 from clients.cli.pki import app as pki
+from clients.cli.record.app import app as record
+from clients.cli.watch import watch
 
 EXIT_CODES: Final = """\
 0  done; for `check`: allowed; for `policy` and `log`: what was to be shown holds
@@ -33,7 +35,9 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(check)
+app.command()(watch)
 app.add_typer(serve.app, name="serve")
+app.add_typer(record, name="dossier")
 app.add_typer(policy, name="policy", help="Check and test the policies. Needs no service.")
 app.add_typer(log, name="log")
 app.add_typer(audit, name="audit")

@@ -95,6 +95,13 @@ OCCUPATIONAL: Final = _person(
     structure="10B0904004",
     capacity="occupational_medicine",
 )
+PSYCHIATRIST: Final = _person(
+    Said("La psychiatre", "The psychiatrist"),
+    id="899700300686",
+    name="Dr Ève MEDECIN6860",
+    profession="10",
+    structure="10B0037750",
+)
 LABORATORY: Final = _person(
     Said("Le laboratoire", "The laboratory"),
     kind="structure",

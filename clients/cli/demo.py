@@ -1,7 +1,6 @@
-"""`dmp demo`: a service of its own, and the story of the slides of 2011 played to it."""
+"""`dmp demo`: the two services of its own, and the story of the slides of 2011 played on real documents."""
 
-import shlex
-import shutil
+import json
 import signal
 import sys
 import time
@@ -12,24 +11,31 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Final, NoReturn
 
 import typer
+from sqlalchemy import Engine
 
-from audit import database, reader
+from audit import completeness, database, reader
 from audit.errors import Error as LogError
 from audit.errors import LogDamagedError
 from audit.verify import verify
-from authz.v1 import authz_pb2 as pb
 from clients.cli import show
-from clients.cli.cast import DOCTOR, INS, OFFICER
-from clients.cli.child import Service, serving
+from clients.cli.cast import OFFICER
+from clients.cli.child import Service, keeping, serving
+from clients.cli.onward import CARD_FILE, commands
+from clients.cli.papers import CARD
 from clients.cli.point import Error, Point
-from clients.cli.show import Language, Said
-from clients.cli.story import SCENES, Line
-from clients.cli.tell import Ending, Lines, Outcome, Screen, Voice
+from clients.cli.record.link import Record
+from clients.cli.show import Language
+from clients.cli.stage import Stage
+from clients.cli.tell import Ending, Lines, Screen, Voice
+from clients.cli.theatre import Theatre
+from serving.clock import utc_now
 
 NOT_AS_TOLD: Final = 1
 
 _PAUSE_S: Final = 0.3
 _SHOWN: Final = 15  # entries of the log
+_LOOK_S: Final = 0.5
+_COURIER_S: Final = 5.0
 _ENDINGS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -49,11 +55,13 @@ def demo(
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", metavar="DIR", file_okay=False, help="Keep database and log there."),
+        typer.Option(
+            "--keep", metavar="DIR", file_okay=False, help="Keep databases, keys and logs there."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Start a service and play the story of the 2011 slides to it; then leave it to be tried out.
+    """Start both services and play the story of the 2011 slides to them; then leave them to be tried.
 
     Examples:
       dmp demo
@@ -72,67 +80,42 @@ def demo(
         folder = _kept(keep) if keep else stack.enter_context(_passing())
         try:
             service = stack.enter_context(serving(folder))
+            record = stack.enter_context(keeping(service))
         except Error as exc:
             _fail(str(exc), 3)
         try:
-            good = _tour(service, voice, language, pause_s)
+            good = _tour(service, record, voice, language, pause_s)
         except (Error, LogError) as exc:
-            log = f"see {folder / 'service.log'}" if keep else "--keep DIR keeps the service's log"
+            log = f"see {folder}/*.log" if keep else "--keep DIR keeps the logs of the services"
             _fail(f"{exc} ({log})", 3)
-        voice.onward(*_commands(service, once=once, kept=keep is not None))
+        voice.onward(*commands(service, record, once=once, kept=keep is not None))
         if not once:
-            _wait(service)
+            _wait((service, record))
     raise typer.Exit(0 if good else NOT_AS_TOLD)
 
 
-def play(point: Point, voice: Voice, language: Language, pause_s: float) -> list[Outcome]:
-    """Plays all scenes, and tells them as they go."""
-    outcomes: list[Outcome] = []
-    for number, scene in enumerate(SCENES, 1):
-        voice.scene(number, scene)
-        if scene.together:
-            outcomes += _together(point, scene.lines)
-            voice.table(outcomes[-len(scene.lines) :])
-            time.sleep(pause_s)
-            continue
-        for line in scene.lines:
-            outcomes.append(_outcome(point, line, language))
-            voice.line(outcomes[-1])
-            time.sleep(pause_s)
-    return outcomes
-
-
-def _together(point: Point, lines: Sequence[Line]) -> list[Outcome]:
-    checks = [line.asks for line in lines if isinstance(line.asks, pb.CheckRequest)]
-    decisions = point.check_all(checks)
-    return [Outcome(line=line, decision=d) for line, d in zip(lines, decisions, strict=True)]
-
-
-def _outcome(point: Point, line: Line, language: Language) -> Outcome:
-    if isinstance(line.asks, pb.ChangeRequest):
-        return Outcome(line=line, decision=point.change(line.asks))
-    if line.explained:
-        answer = point.explain(line.asks, language)
-        return Outcome(line=line, decision=answer.decision, explained=answer)
-    return Outcome(line=line, decision=point.check(line.asks))
-
-
-def _tour(service: Service, voice: Voice, language: Language, pause_s: float) -> bool:
+def _tour(
+    service: Service, record: Service, voice: Voice, language: Language, pause_s: float
+) -> bool:
     """Plays the story; whether all went as it says, and all is in the log."""
-    with Point(service.address) as point:
+    log = database.reader(service.database)
+    (service.folder / CARD_FILE).write_text(CARD, encoding="utf-8")
+    with Point(service.address) as point, Record(record.address) as line:
         policies = point.bundle(OFFICER.subject)
-        voice.opening(service.address, policies.bundle)
-        outcomes = play(point, voice, language, pause_s)
+        voice.opening((service.address, record.address), policies.bundle)
+        stage = Stage(record=line, folder=service.folder)
+        outcomes = Theatre(point, stage, log, language).play(voice, pause_s)
     decided = {policies.decision.id, *(outcome.decision.id for outcome in outcomes)}
-    ending = _ending(service.database, decided)
+    ending = _ending(log, record, decided)
+    log.dispose()
     voice.ending(outcomes, ending)
     return ending.holds and all(outcome.as_told for outcome in outcomes)
 
 
-def _ending(url: str, decided: set[str]) -> Ending:
-    """Reads the log back, and verifies it from its stored bytes."""
-    engine = database.reader(url)
-    with database.snapshot(engine) as conn:
+def _ending(log: Engine, record: Service, decided: set[str]) -> Ending:
+    """Reads the log back, verifies it from its stored bytes, and holds the record against it."""
+    kept = database.reader(record.record)
+    with database.snapshot(log) as conn:
         missing = decided - {str(stored.entry.get("id")) for stored in reader.read(conn)}
         last = tuple(stored.entry for stored in reader.tail(conn, _SHOWN))
         count, damage, link = reader.count(conn), "", b""
@@ -141,80 +124,44 @@ def _ending(url: str, decided: set[str]) -> Ending:
                 link = verify(conn, origin).hash
         except LogDamagedError as exc:
             damage = str(exc)
-    engine.dispose()
-    return Ending(entries=last, count=count, damage=damage, missing=len(missing), hash=link.hex())
-
-
-def _commands(service: Service, *, once: bool, kept: bool) -> tuple[list[tuple[str, Said]], Said]:
-    """What to try next, in words that can be copied; and where the service is by then."""
-    dmp, url = _program(), service.database
-    doctor = f"--id {DOCTOR.subject.id} --profession 10 --patient {INS}"
-    policies = (
-        f"{dmp} policy test",
-        Said("les règles devant leurs cas", "the rules on their cases"),
+        with kept.connect() as acts:
+            found = completeness.check(conn, acts, service="dossier", at=utc_now())
+    kept.dispose()
+    return Ending(
+        entries=last,
+        count=count,
+        damage=damage,
+        missing=len(missing),
+        hash=link.hex(),
+        acts=found.acts,
+        faults=len(found.faults),
+        messages=_messages(record.outbox),
     )
-    if not once:
-        return [
-            (
-                f"export DMP_AUTHZ={service.address} DMP_DATABASE={shlex.quote(url)}",
-                Said("dans un autre terminal, d'abord", "in another terminal, first"),
-            ),
-            (
-                f"{dmp} check {doctor} --document-type 11488-4",
-                Said(
-                    "pourquoi non, et ce qui en ferait un oui",
-                    "why not, and what would make it yes",
-                ),
-            ),
-            (
-                f"{dmp} check --as patient --patient {INS} --action trace.read --facts",
-                Said("un oui, et les faits jugés", "a yes, and the facts that were judged"),
-            ),
-            (f"{dmp} log tail", Said("le journal, qui a suivi", "the log, which went along")),
-            (f"{dmp} log verify", Said("… et sa preuve", "... and its proof")),
-            policies,
-        ], Said(
-            f"Le service répond sur {service.address}, jusqu'à Ctrl-C.",
-            f"The service goes on answering at {service.address}, until Ctrl-C.",
-        )
-    log = f"{dmp} log tail --database {shlex.quote(url)}"
-    return [
-        *([(log, Said("le journal, gardé", "the log, which was kept"))] if kept else []),
-        (
-            f"{dmp} demo",
-            Said(
-                "la même histoire, et le service demeure", "the story again, and the service stays"
-            ),
-        ),
-        (f"{dmp} serve authz", Said("un service à soi", "a service of your own")),
-        (
-            f"{dmp} check {doctor} --action dossier.find",
-            Said("l'interroger, d'un autre terminal", "ask it, from another terminal"),
-        ),
-        policies,
-    ], Said("Le service de cette histoire est arrêté.", "The service of this story has stopped.")
 
 
-def _program() -> str:
-    """How `dmp` is called here."""
-    beside = Path(sys.executable).with_name("dmp")
-    if shutil.which("dmp") or not beside.is_file():
-        return "dmp"
+def _messages(outbox: Path) -> tuple[tuple[str, str], ...]:
+    """What would have gone to mobile phones, as (to, text); the courier gets a moment for its round."""
+    end = time.monotonic() + _COURIER_S
+    while not outbox.exists() and time.monotonic() < end:
+        time.sleep(_LOOK_S)
     try:
-        return shlex.quote(str(beside.relative_to(Path.cwd())))
-    except ValueError:
-        return shlex.quote(str(beside))
+        lines = outbox.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ()
+    found = map(json.loads, lines)
+    return tuple((one["to"], one["text"]) for one in found)
 
 
-def _wait(service: Service) -> None:
-    """Lets the service serve until Ctrl-C, or until it ends by itself."""
+def _wait(services: Sequence[Service]) -> None:
+    """Lets the services serve until Ctrl-C, or until one ends by itself."""
     try:
-        code = service.process.wait()
+        while not (ended := [c for one in services if (c := one.process.poll()) is not None]):
+            time.sleep(_LOOK_S)
     except KeyboardInterrupt:
         print(file=sys.stderr)  # the prompt is not to follow `^C`
         return
-    if code:
-        _fail(f"the service ended by itself, with exit code {code}", 3)
+    if ended[0]:
+        _fail(f"a service ended by itself, with exit code {ended[0]}", 3)
 
 
 def _kept(folder: Path) -> Path:

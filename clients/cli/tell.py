@@ -13,8 +13,11 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as pb
 from clients.cli import show
+from clients.cli.record.link import RefusedError
+from clients.cli.scenes.lines import Line, Scene
 from clients.cli.show import EFFECTS, Language, Said
-from clients.cli.story import OBLIGATIONS, Line, Scene
+from clients.cli.stage import Played
+from clients.cli.story import OBLIGATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,7 @@ class Outcome:
 
     line: Line
     decision: pb.Decision
+    played: Played
     explained: pb.ExplainResponse | None = None
 
     @property
@@ -46,6 +50,9 @@ class Ending:
         damage: what is wrong with the log; "" when it is verified.
         missing: how many decisions of the story are not in it.
         hash: the last link of the chain, hexadecimal.
+        acts: what the record says was done, or refused.
+        faults: where the record and the log disagree.
+        messages: that would have gone to mobile phones, as (to, text).
     """
 
     entries: Sequence[Mapping[str, Any]]
@@ -53,18 +60,26 @@ class Ending:
     damage: str
     missing: int
     hash: str
+    acts: int = 0
+    faults: int = 0
+    messages: Sequence[tuple[str, str]] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether the log is whole."""
+        return not self.damage and not self.missing
 
     @property
     def holds(self) -> bool:
-        """Whether the log is whole."""
-        return not self.damage and not self.missing
+        """Whether the log is whole, and the record agrees with it."""
+        return self.whole and not self.faults
 
 
 class Voice(Protocol):
     """How the story is told."""
 
-    def opening(self, address: str, bundle: pb.Bundle) -> None:
-        """Says what answers."""
+    def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
+        """Says what answers: the decision point, and the record."""
 
     def scene(self, number: int, scene: Scene) -> None:
         """Begins a scene."""
@@ -88,9 +103,11 @@ class Lines:
     def __init__(self) -> None:
         self._scene = 0
 
-    def opening(self, address: str, bundle: pb.Bundle) -> None:
-        """The address and the policies."""
-        _print({"address": address, "bundle": bundle.digest, "rules": bundle.rules})
+    def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
+        """The addresses and the policies."""
+        authz, dossier = addresses
+        found = {"bundle": bundle.digest, "rules": bundle.rules}
+        _print({"address": authz, "dossier": dossier, **found})
 
     def scene(self, number: int, scene: Scene) -> None:  # noqa: ARG002 - the number is enough
         """Nothing by itself: its number is in each line."""
@@ -107,6 +124,7 @@ class Lines:
                 "wanted": {"effect": line.then.lower(), "reason_code": line.because},
                 "as_told": outcome.as_told,
                 "decision": show.as_data(outcome.decision),
+                "told": _refusal(outcome.played),
             }
         )
 
@@ -128,6 +146,8 @@ class Lines:
                     "damage": ending.damage,
                     "hash": ending.hash,
                 },
+                "record": {"acts": ending.acts, "faults": ending.faults},
+                "messages": len(ending.messages),
             }
         )
 
@@ -136,16 +156,17 @@ class Lines:
 
 
 _INDENT: Final = (0, 0, 0, 2)
+_BELOW: Final = (0, 0, 0, 9)
 _WIDE: Final = 90  # columns that the log needs to show times, too
 
 _SUBTITLE: Final = Said(
-    "Les diapositives de 2011, jouées devant un vrai service : chaque réponse est une décision"
+    "Les diapositives de 2011, jouées sur de vrais documents : chaque réponse est une décision"
     " déjà consignée.",
-    "The slides of 2011, played to a real service: each answer is a decision already on record.",
+    "The slides of 2011, played on real documents: each answer is a decision already on record.",
 )
 _SERVED: Final = Said(
-    "{rules} règles, empreinte {digest}, sur {address}",
-    "{rules} rules, digest {digest}, at {address}",
+    "{rules} règles, empreinte {digest} ; le point de décision sur {authz}, le dossier sur {dossier}",
+    "{rules} rules, digest {digest}; the decision point at {authz}, the record at {dossier}",
 )
 _WANTED: Final = Said("l'histoire voulait", "the story wanted")
 _LOG: Final = Said("Le journal", "The log")
@@ -170,6 +191,18 @@ _VERIFIED: Final = Said(
 _MISSING: Final = Said(
     "{missing} décisions manquent au journal.", "{missing} decisions are not in the log."
 )
+_COMPLETE: Final = Said(
+    "{acts} actes au dossier, chacun avec sa décision, chaque refus dans la trace.",
+    "{acts} acts in the record, each with its one decision, each refusal in the trace.",
+)
+_INCOMPLETE: Final = Said(
+    "{faults} désaccords entre le dossier et le journal.",
+    "{faults} times the record and the log disagree.",
+)
+_MESSAGES: Final = Said(
+    "{n} SMS dans le fichier d'envoi, par exemple :", "{n} SMS in the outbox file, for example:"
+)
+_HEARD: Final = Said("entend seulement :", "is told only:")
 _ONWARD: Final = Said("Pour continuer", "How to go on")
 
 
@@ -180,10 +213,11 @@ class Screen:
         self._console = console
         self._language = language
 
-    def opening(self, address: str, bundle: pb.Bundle) -> None:
+    def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
         """A headline, and what answers."""
+        authz, dossier = addresses
         served = self._say(_SERVED).format(
-            rules=bundle.rules, digest=bundle.digest[:12], address=address
+            rules=bundle.rules, digest=bundle.digest[:12], authz=authz, dossier=dossier
         )
         self._console.print()
         self._console.print(Text("dmp demo", style="bold"))
@@ -214,9 +248,14 @@ class Screen:
         grid.add_row("", why)
         if decision.obligations:
             grid.add_row("", Text("→ " + self._obligations(decision), style="dim"))
+        refused = outcome.played.refused
+        if refused is not None and refused.reason_code != decision.reason_code:
+            grid.add_row("", self._heard(refused))
         if not outcome.as_told:
             grid.add_row("", self._wanted(outcome))
         self._console.print(Padding(grid, _INDENT))
+        if outcome.played.shown is not None:
+            self._console.print(Padding(outcome.played.shown(self._language), _BELOW))
         if outcome.explained is not None:
             reasons = show.reasons(outcome.explained, self._language)
             self._console.print(Padding(reasons, (1, 0, 0, 9)))
@@ -249,11 +288,18 @@ class Screen:
         summed = _NOT_AS_TOLD if wrong else _AS_TOLD
         text = self._say(summed).format(n=n, yes=yes, no=n - yes, wrong=wrong)
         self._verdict(text, good=not wrong)
-        if ending.holds:
+        if ending.whole:
             text = self._say(_VERIFIED).format(count=ending.count, hash=ending.hash[:12])
         else:
             text = ending.damage or self._say(_MISSING).format(missing=ending.missing)
-        self._verdict(text, good=ending.holds)
+        self._verdict(text, good=ending.whole)
+        said = self._say(_INCOMPLETE if ending.faults else _COMPLETE)
+        text = said.format(acts=ending.acts, faults=ending.faults)
+        self._verdict(text, good=not ending.faults)
+        if ending.messages:
+            self._console.print(Text(self._say(_MESSAGES).format(n=len(ending.messages))))
+            told = Text(" ".join(ending.messages[-1][1].split()))
+            self._console.print(Padding(told, (0, 0, 0, 2)))
 
     def onward(self, commands: Sequence[tuple[str, Said]], lead: Said) -> None:
         """Commands to copy, and what each is for."""
@@ -298,6 +344,10 @@ class Screen:
         wanted = f"{outcome.line.then} {outcome.line.because}"
         return Text(f"✗ {self._say(_WANTED)} {wanted}", style="bold yellow")
 
+    def _heard(self, refused: RefusedError) -> Text:
+        said = f"{self._say(_HEARD)} {refused.reason_code}, {self._say(refused.told)}"
+        return Text(said, style="italic dim")
+
     def _obligations(self, decision: pb.Decision) -> str:
         said = (OBLIGATIONS.get(name, Said(name, name)) for name in decision.obligations)
         return ", ".join(map(self._say, said))
@@ -308,6 +358,14 @@ class Screen:
 
     def _say(self, said: Said) -> str:
         return said.text(self._language)
+
+
+def _refusal(played: Played) -> dict[str, Any] | None:
+    """What the person was told, when it was a refusal."""
+    refused = played.refused
+    return (
+        None if refused is None else {"reason_code": refused.reason_code, **refused.told._asdict()}
+    )
 
 
 def _print(data: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`dmp demo`: the story is played to a real service, and goes as it says."""
+"""`dmp demo`: the story is played on real documents, by two real services, and goes as it says."""
 
 import json
 import os
@@ -63,6 +63,7 @@ def test_all_goes_as_the_story_says(told):
     assert f"{len(LINES)} decisions" in told.stdout
     assert "all as the story says" in told.stdout
     assert "no decision is missing; chain verified" in told.stdout
+    assert "acts in the record, each with its one decision" in told.stdout
 
 
 def test_every_scene_is_told(told):
@@ -88,6 +89,39 @@ def test_the_tour_is_plain_text(told):
     assert max(map(len, lines)) <= 100
 
 
+def test_documents_are_shown(told):
+    """People see what they read, that no byte changed, and an emergency marked from top to bottom."""
+    for words in ("CRP : 4 mg/L", "bytes, as they were deposited", "▌ ", " BREAK-GLASS  emergency"):
+        assert words in told.stdout
+
+
+def test_who_may_not_know_is_told_nothing(told):
+    """Who may not see a document is told the same as if there were none; the log tells the two apart."""
+    _, _, rest = told.stdout.partition("asks for the summary by its id")
+
+    assert "HABILITATION_DENIED" in rest[:400]
+    assert "is told only: DOCUMENT_UNAVAILABLE" in rest[:600]
+
+
+def test_messages_are_shown(told):
+    """The messages that would have gone to a mobile phone are counted, and one is shown."""
+    _, found, rest = told.stdout.partition("SMS in the outbox file, for example:")
+
+    assert found
+    assert rest.strip().startswith("DMP : ")
+
+
+def test_no_password_is_shown(told, data, folder):
+    """The password of the new account stands in the letter, and nowhere on the screen."""
+    letter = (folder / "letter.txt").read_text(encoding="utf-8")
+    password = letter.partition("Mot de passe temporaire : ")[2].split()[0]
+
+    assert len(password) > 8
+    assert password not in data.stdout
+    assert "login " in told.stdout
+    assert (folder / "letter.txt").stat().st_mode & 0o077 == 0
+
+
 def test_the_refusal_is_explained(told):
     """The stranger is told which rule came nearest and what would have made it yes."""
     for words in ("nearest to yes", "✗ ", "It would be yes if: the patient authorises"):
@@ -105,7 +139,7 @@ def test_the_printed_number_is_refused(told):
 
 def test_it_says_how_to_go_on(told):
     """The tour ends with commands to try."""
-    for command in ("dmp serve authz", "dmp check --id", "dmp policy test", "dmp demo"):
+    for command in ("dmp serve authz", "dmp serve dossier", "dmp dossier find", "dmp demo"):
         assert command in told.stdout
 
 
@@ -120,6 +154,8 @@ def test_story_as_data(data):
     assert lines[-1]["not_as_told"] == 0
     assert lines[-1]["log"]["verified"]
     assert lines[-1]["log"]["missing"] == 0
+    assert lines[-1]["record"]["faults"] == 0
+    assert lines[-1]["record"]["acts"] >= len(LINES)
 
 
 def test_obligations_have_words(data):
@@ -135,11 +171,17 @@ def test_the_log_is_kept(data, folder):
     url = f"sqlite:///{folder}/dmp.db"
 
     verified = dmp("log", "verify", "--json", "--database", url)
+    held = dmp(
+        *("audit", "completeness", "--json", "--database", url),
+        *("--dossier", f"sqlite:///{folder}/dossier.db"),
+    )
 
-    expected = json.loads(data.stdout.splitlines()[-1])["log"]
+    expected = json.loads(data.stdout.splitlines()[-1])
     found = json.loads(verified.stdout)
     assert found["intact"]
-    assert (expected["entries"], expected["hash"]) == (found["count"], found["hash"])
+    assert (expected["log"]["entries"], expected["log"]["hash"]) == (found["count"], found["hash"])
+    assert json.loads(held.stdout)["holds"]
+    assert json.loads(held.stdout)["acts"] == expected["record"]["acts"]
 
 
 def test_a_kept_folder_is_not_used_again(data, folder):
@@ -195,16 +237,19 @@ def test_the_service_stays(ending):
         (settings,) = (line for line in lines if line.startswith("export "))
         given = dict(pair.split("=", 1) for pair in settings.split()[1:])
         (question,) = (line for line in lines if "check --id" in line)
+        (listing,) = (line for line in lines if "dossier list" in line)
 
         asked = dmp(*question.split()[1:], **given)
         logged = dmp("log", "tail", "-n", "1", "--json", **given)
+        listed = dmp(*listing.split()[1:], **given)
         tour.send_signal(ending)
         ended = tour.wait(20)
-        gone = dmp(*question.split()[1:], **given)
+        gone = [dmp(*line.split()[1:], **given).returncode for line in (question, listing)]
 
-        assert (asked.returncode, asked.stdout.split()[:2]) == (1, ["DENY", "DOSSIER_CLOSED"])
-        assert json.loads(logged.stdout)["reason_code"] == "DOSSIER_CLOSED"
-        assert (ended, gone.returncode) == (0, 3)
+        assert (asked.returncode, asked.stdout.split()[:2]) == (1, ["DENY", "NOT_AUTHORISED"])
+        assert json.loads(logged.stdout)["reason_code"] == "NOT_AUTHORISED"
+        assert (listed.returncode, "(corrigé)" in listed.stdout) == (0, True)
+        assert (ended, gone) == (0, [3, 3])
     finally:
         tour.terminate()
         tour.wait()
@@ -212,11 +257,12 @@ def test_the_service_stays(ending):
 
 
 @pytest.mark.parametrize(
-    ("damage", "missing", "holds"), [("", 0, True), ("altered", 0, False), ("", 1, False)]
+    ("damage", "missing", "faults", "holds"),
+    [("", 0, 0, True), ("altered", 0, 0, False), ("", 1, 0, False), ("", 0, 1, False)],
 )
-def test_ending_holds(damage, missing, holds):
-    """The ending holds only when the log is verified and no decision is missing."""
-    ending = Ending(entries=(), count=0, damage=damage, missing=missing, hash="")
+def test_ending_holds(damage, missing, faults, holds):
+    """The ending holds only when the log is verified, nothing is missing, and the record agrees."""
+    ending = Ending(entries=(), count=0, damage=damage, missing=missing, hash="", faults=faults)
 
     assert ending.holds is holds
 

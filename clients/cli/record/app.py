@@ -2,14 +2,14 @@
 
 import typer
 
-from clients.cli.record import card, deposit, documents, dossiers, follow, pathway, rights
+from clients.cli.record import card, changes, deposit, documents, dossiers, follow, pathway, rights
 
 app = typer.Typer(
     help="Use the record itself: create dossiers, deposit and read documents, see who came.",
     epilog="Exit: 0 done, 1 denied, 2 wrong usage, 3 no answer. Start with: dmp dossier card FILE",
     no_args_is_help=True,
 )
-for part in (card, dossiers, deposit, documents, pathway, follow):
+for part in (card, dossiers, deposit, documents, changes, pathway, follow):
     app.registered_commands += part.app.registered_commands
 app.add_typer(rights.app, name="rights")
 

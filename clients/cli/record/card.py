@@ -1,11 +1,13 @@
 """`dmp dossier card` and `create`: from the carte Vitale to a dossier, as the screens of 2011 lead there."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from clients.cli import show
@@ -16,7 +18,7 @@ from clients.cli.record.letter import Letter
 from clients.cli.record.procedures import CREATE, FIND
 from clients.cli.record.questions import parse, put
 from clients.cli.record.session import Session, command
-from clients.cli.show import Said
+from clients.cli.show import Language, Said
 from dossier.errors import CardError
 from dossier.v1 import dossier_pb2 as pb
 from dossier.vitale import Card, FileReader, Person
@@ -49,19 +51,9 @@ def card(session: Session, file: CardFile, *, ins_nir: Nir = False) -> None:
     if session.as_json:
         session.tell([_as_data(one, state) for one, state in zip(found, states, strict=True)])
         return
-    columns = ("N°", Said("nom", "name"), Said("né(e) le", "born"), "INS", "DMP")
-    table = look.table(*(one if isinstance(one, str) else session.say(one) for one in columns))
-    for (person, ins), state in zip(found, states, strict=True):
-        known = words.word(words.STATES, state.dossier) if state else words.word({}, "")
-        style = {"open": "green", "closed": "yellow"}.get(state.dossier if state else "", "dim")
-        table.add_row(
-            str(person.number),
-            Text(_called(person), style="bold"),
-            person.birth_date,
-            Text(ins or why_no_number(person, nir=ins_nir), style="" if ins else "dim"),
-            Text(session.say(known), style=style),
-        )
+    known = [state.dossier if state else "" for state in states]
     title = Said("Personne(s) présente(s) sur la carte Vitale", "On the carte Vitale")
+    table = on_card(found, known, session.language, nir=ins_nir)
     session.print(Text(session.say(title), style="bold"), table)
 
 
@@ -175,6 +167,25 @@ def _created(
         )
         parts.append(Text(f"{session.say(told)}  {letter}"))
     session.show(shown, *parts, look.footer(answer.ruling))
+
+
+def on_card(
+    found: Sequence[tuple[Person, str]], states: Sequence[str], language: Language, *, nir: bool
+) -> Table:
+    """Who is on a card, with number and state of the dossier."""
+    columns = ("N°", Said("nom", "name"), Said("né(e) le", "born"), "INS", "DMP")
+    table = look.table(*(one if isinstance(one, str) else one.text(language) for one in columns))
+    for (person, ins), state in zip(found, states, strict=True):
+        known = words.word(words.STATES, state).text(language)
+        style = {"open": "green", "closed": "yellow"}.get(state, "dim")
+        table.add_row(
+            str(person.number),
+            Text(_called(person), style="bold"),
+            person.birth_date,
+            Text(ins or why_no_number(person, nir=nir), style="" if ins else "dim"),
+            Text(known, style=style),
+        )
+    return table
 
 
 def read_card(file: Path) -> Card:

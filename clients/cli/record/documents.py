@@ -1,4 +1,4 @@
-"""`dmp dossier list`, `read`, `locate`, and what changes a document: mask, show, archive, delete."""
+"""`dmp dossier list`, `read` and `locate`: documents as one may see them."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from clients.cli import show
 from clients.cli.point import Error
-from clients.cli.record import look, words
-from clients.cli.record.arguments import Cursor, Document, PageSize, Patient, Yes
-from clients.cli.record.procedures import CHANGE, LIST, LOCATE, READ
+from clients.cli.record import look
+from clients.cli.record.arguments import Cursor, Document, PageSize, Patient
+from clients.cli.record.labels import by_space, label
+from clients.cli.record.procedures import LIST, LOCATE, READ
 from clients.cli.record.session import Session, command
-from clients.cli.record.text import Content, content, visible
-from clients.cli.show import Language, Said
+from clients.cli.record.text import Content, content
+from clients.cli.show import Said
 from dossier.errors import CdaError
 from dossier.v1 import dossier_pb2 as pb
 
@@ -170,200 +168,6 @@ def locate(
     request = pb.LocateRequest(**session.about(patient), unique_id=unique_id)
     answer = session.ask(LOCATE, request)
     session.show(answer, Text(answer.document))
-
-
-@command(app)
-def mask(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
-    """Mask a document from professionals other than its author and the treating doctor.
-
-    Examples:
-      dmp dossier mask 1541187387477485562488 ID --as patient.yaml
-      dmp dossier mask 1541187387477485562488 ID --agreement --yes
-
-    Exit: 0 masked, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Masquer ce document aux professionnels ?", "Mask this document?")
-    _change(session, patient, document, pb.ACT_MASK, asked, yes=yes)
-
-
-@command(app)
-def unmask(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
-    """Make a masked document visible again.
-
-    Examples:
-      dmp dossier unmask 1541187387477485562488 ID --as patient.yaml
-
-    Exit: 0 unmasked, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Démasquer ce document ?", "Unmask this document?")
-    _change(session, patient, document, pb.ACT_UNMASK, asked, yes=yes)
-
-
-Announced = Annotated[
-    bool, typer.Option("--announced", help="The announcement has taken place, by someone else.")
-]
-
-
-@command(app)
-def show_to_patient(
-    session: Session,
-    patient: Patient,
-    document: Document,
-    *,
-    announced: Announced = False,
-    yes: Yes = False,
-) -> None:
-    """Show a document to the patient, now that it has been announced.
-
-    Examples:
-      dmp dossier show-to-patient 1541187387477485562488 ID
-      dmp dossier show-to-patient 1541187387477485562488 ID --announced
-
-    Exit: 0 shown, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Montrer ce document au patient ?", "Show this document to the patient?")
-    act = pb.ACT_SHOW_TO_PATIENT
-    _change(session, patient, document, act, asked, yes=yes, announced=announced)
-
-
-@command(app)
-def show_to_representatives(
-    session: Session,
-    patient: Patient,
-    document: Document,
-    *,
-    announced: Announced = False,
-    yes: Yes = False,
-) -> None:
-    """Show a minor's document to the legal representatives.
-
-    Examples:
-      dmp dossier show-to-representatives 1541187387477485562488 ID
-
-    Exit: 0 shown, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Montrer ce document aux représentants ?", "Show it to the representatives?")
-    act = pb.ACT_SHOW_TO_REPRESENTATIVES
-    _change(session, patient, document, act, asked, yes=yes, announced=announced)
-
-
-@command(app)
-def hide_from_patient(
-    session: Session, patient: Patient, document: Document, *, yes: Yes = False
-) -> None:
-    """Hide a document from the patient until it is announced, where policy lets this be done later.
-
-    Examples:
-      dmp dossier hide-from-patient 1541187387477485562488 ID
-
-    Exit: 0 hidden, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Cacher ce document au patient ?", "Hide this document from the patient?")
-    _change(session, patient, document, pb.ACT_HIDE_FROM_PATIENT, asked, yes=yes)
-
-
-@command(app)
-def archive(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
-    """Archive a document: it stays, and usual lists leave it out.
-
-    Examples:
-      dmp dossier archive 1541187387477485562488 ID
-
-    Exit: 0 archived, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Archiver ce document ?", "Archive this document?")
-    _change(session, patient, document, pb.ACT_ARCHIVE, asked, yes=yes)
-
-
-@command(app)
-def unarchive(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
-    """Take a document out of the archive.
-
-    Examples:
-      dmp dossier unarchive 1541187387477485562488 ID
-
-    Exit: 0 done, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Sortir ce document des archives ?", "Take it out of the archive?")
-    _change(session, patient, document, pb.ACT_UNARCHIVE, asked, yes=yes)
-
-
-@command(app)
-def delete(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
-    """Delete a document of your own: nobody finds it any more; its bytes are kept, as the law wants.
-
-    Examples:
-      dmp dossier delete 1541187387477485562488 ID
-
-    Exit: 0 deleted, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
-    """
-    asked = Said("Supprimer ce document ?", "Delete this document?")
-    _change(session, patient, document, pb.ACT_DELETE, asked, yes=yes)
-
-
-def _change(
-    session: Session,
-    patient: str,
-    document: str,
-    act: pb.Act.ValueType,
-    question: Said,
-    *,
-    yes: bool,
-    announced: bool = False,
-) -> None:
-    session.confirm(question, yes=yes)
-    request = pb.ChangeRequest(**session.about(patient), document=document, act=act)
-    request.context.announced = announced
-    answer = session.ask(CHANGE, request)
-    done = Said("Fait ; le document lui-même n'a pas changé.", "Done; its bytes have not changed.")
-    session.show(answer, Text(session.say(done)), look.footer(answer.ruling))
-
-
-def by_space(documents: Iterable[pb.Label], language: Language) -> Iterator[RenderableType]:
-    """A table for each space that has documents, in the order of the spaces."""
-    spaces: dict[str, list[pb.Label]] = {}
-    for one in documents:
-        spaces.setdefault(one.space, []).append(one)
-    for space in sorted(spaces):
-        title = f"{space}  {words.word(words.SPACES, space).text(language)} ({len(spaces[space])})"
-        yield Text(title, style="bold underline")
-        yield rows(spaces[space], language)
-        yield Text()
-
-
-def rows(documents: Iterable[pb.Label], language: Language) -> Table:
-    """Documents, two lines each: what they are, and by which id they are read."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold", min_width=36)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
-    for one in documents:
-        what = Text(visible(one.title) or one.type, style="bold cyan" if one.by_patient else "bold")
-        what.append(f"\n{one.document}", style="dim not bold")
-        who = Text(visible(look.author(one))).append(f"\n{one.type}", style="dim")
-        table.add_row(look.day(one.act_from), what, who, look.marks(one, language))
-    return table
-
-
-def label(of: pb.Label, language: Language) -> Table:
-    """The label of a document, one thing a line."""
-    space = words.word(words.SPACES, of.space).text(language)
-    told = (
-        (Said("titre", "title"), visible(of.title)),
-        (Said("type", "type"), of.type),
-        (Said("espace", "space"), f"{of.space} {space}"),
-        (Said("auteur", "author"), ", ".join(visible(one.name or one.id) for one in of.authors)),
-        (Said("structure", "structure"), visible(of.structure_name or of.structure)),
-        (Said("acte du", "act of"), look.minute(of.act_from)),
-        (Said("déposé le", "deposited"), look.minute(of.deposited_at)),
-        (Said("état", "status"), words.word(words.STATUSES, of.status).text(language)),
-        (Said("visibilité", "visibility"), look.marks(of, language).plain),
-        (Said("remplace", "replaces"), of.replaces),
-        (Said("remplacé par", "replaced by"), of.replaced_by),
-        (Said("taille", "size"), f"{of.size} B {of.media_type}".strip()),
-    )
-    return show.listed((name.text(language), value) for name, value in told if value)
 
 
 def _content(data: bytes) -> Content:

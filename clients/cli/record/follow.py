@@ -19,12 +19,14 @@ from clients.cli.record.procedures import (
 )
 from clients.cli.record.session import Session, command
 from clients.cli.record.text import visible
-from clients.cli.show import Said
+from clients.cli.show import Language, Said
 from dossier.v1 import dossier_pb2 as pb
 
 app = typer.Typer()
 
 CHANNELS: Final = ("email", "sms")
+
+_REASON: Final = 26  # columns, which hold the longest reason code
 
 
 @command(app)
@@ -60,10 +62,10 @@ def patients(
     answer = session.ask(LIST_PATIENTS, request)
     head = Said("Accès au DMP de vos patients ({}/{})", "Access to your patients' DMP ({}/{})")
     title = session.say(head).format(answer.found, answer.total)
-    session.show(answer, Text(title, style="bold"), dashboard(answer, session))
+    session.show(answer, Text(title, style="bold"), dashboard(answer, session.language))
 
 
-def dashboard(answer: pb.ListPatientsResponse, session: Session) -> Table:
+def dashboard(answer: pb.ListPatientsResponse, language: Language) -> Table:
     """The columns of the screen of 2011, and the number."""
     columns = (
         Said("Nom d'usage", "Usage name"),
@@ -74,8 +76,8 @@ def dashboard(answer: pb.ListPatientsResponse, session: Session) -> Table:
         Said("Votre dernier accès", "Your last access"),
         Said("INS", "INS"),
     )
-    table = look.table(*map(session.say, columns))
-    doctor = session.say(Said("Médecin traitant", "Treating doctor"))
+    table = look.table(*(one.text(language) for one in columns), whole=(3, 6))
+    doctor = Said("Médecin traitant", "Treating doctor").text(language)
     for line in answer.patients:
         table.add_row(
             visible(line.usage_name),
@@ -120,26 +122,31 @@ def trace(
     setattr(request, "from", since)
     answer = session.ask(READ_TRACE, request)
     session.show(
-        answer, traces(answer, session), *_more(session, answer.cursor), look.footer(answer.ruling)
+        answer,
+        traces(answer, session.language),
+        *_more(session, answer.cursor),
+        look.footer(answer.ruling),
     )
 
 
-def traces(answer: pb.ReadTraceResponse, session: Session) -> Table:
+def traces(answer: pb.ReadTraceResponse, language: Language) -> Table:
     """What was done, the latest first."""
     columns = (Said("quand", "when"), Said("qui", "who"), Said("quoi", "what"), Said("", ""))
-    table = look.table(*map(session.say, columns), session.say(Said("motif", "reason")))
+    reason = Said("motif", "reason").text(language)
+    table = look.table(*(one.text(language) for one in columns), reason, whole=(0, 3))
+    table.columns[4].min_width = _REASON
     for one in answer.traces:
         who = visible(one.actor.name or one.actor.id)
         if one.actor.structure_name or one.actor.structure:
             who += f"\n{visible(one.actor.structure_name or one.actor.structure)}"
-        what = session.say(words.word(words.ACTIONS, one.action))
+        what = words.word(words.ACTIONS, one.action).text(language)
         if one.type:
-            what += f"\n{one.type}, {session.say(words.word(words.SPACES, one.space))}"
+            what += f"\n{one.type}, {words.word(words.SPACES, one.space).text(language)}"
         elif one.count:
             what += f" ({one.count})"
         why = Text(one.reason_code, style="cyan")
         if one.mode not in look.NORMAL:
-            why.append(f"\n{session.say(words.word(words.MODES, one.mode))}", style="bold red")
+            why.append(f"\n{words.word(words.MODES, one.mode).text(language)}", style="bold red")
         if one.reason:
             why.append(f"\n{visible(one.reason)}", style="italic")
         table.add_row(look.minute(one.at), who, what, show.badge(one.effect.upper()), why)
@@ -167,18 +174,22 @@ def notices(
     request = pb.ListNoticesRequest(**session.about(patient), page_size=page_size, cursor=cursor)
     answer = session.ask(LIST_NOTICES, request)
     session.show(
-        answer, told(answer, session), *_more(session, answer.cursor), look.footer(answer.ruling)
+        answer,
+        told(answer, session.language),
+        *_more(session, answer.cursor),
+        look.footer(answer.ruling),
     )
 
 
-def told(answer: pb.ListNoticesResponse, session: Session) -> Table:
+def told(answer: pb.ListNoticesResponse, language: Language) -> Table:
     """Notices, the latest first."""
     columns = (Said("quand", "when"), Said("quoi", "what"), Said("qui", "who"))
-    table = look.table(*map(session.say, columns), "INS", session.say(Said("envoyé", "sent")))
+    sent = Said("envoyé", "sent").text(language)
+    table = look.table(*(one.text(language) for one in columns), "INS", sent, whole=(0, 3))
     for one in answer.notices:
         sent = look.minute(one.sent_at)
-        channel = session.say(words.word(words.CHANNELS, one.channel)) if one.channel else ""
-        what = session.say(words.word(words.NOTICES, one.kind))
+        channel = words.word(words.CHANNELS, one.channel).text(language) if one.channel else ""
+        what = words.word(words.NOTICES, one.kind).text(language)
         table.add_row(
             look.minute(one.at),
             Text(what, style="bold red" if one.kind == "emergency_access" else ""),

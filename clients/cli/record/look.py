@@ -1,6 +1,6 @@
 """How the record looks at a terminal: emergencies marked from the first line to the last, tables, dates."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -67,18 +67,11 @@ class _Marked:
             yield Segment.line()
 
 
-def table(*columns: str, title: str = "") -> Table:
-    """A table without lines, as the log is shown."""
-    made = Table(
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-    )
-    for name in columns:
-        made.add_column(name, overflow="fold")
+def table(*columns: str, whole: Collection[int] = ()) -> Table:
+    """A table without lines, as the log is shown; `whole` are the columns that are never folded."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for place, name in enumerate(columns):
+        made.add_column(name, overflow="fold", no_wrap=place in whole)
     return made
 
 

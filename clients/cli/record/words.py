@@ -67,8 +67,8 @@ MODES: Final[Mapping[str, Said]] = {
     "centre_15": Said("CENTRE 15", "CENTRE 15"),
 }
 EMERGENCY: Final = Said(
-    "accès d'urgence : il est consigné, la personne et son médecin traitant en sont prévenus",
-    "emergency access: it is on record, the person and the treating doctor are told",
+    "accès d'urgence, consigné : patient et médecin traitant prévenus",
+    "emergency access, on record: patient and treating doctor are told",
 )
 SECRET: Final = Said(
     "CONNEXION SECRÈTE : les représentants légaux ne verront pas cet accès",
