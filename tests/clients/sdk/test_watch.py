@@ -499,6 +499,34 @@ async def test_where_it_stands():
         assert 0.1 <= events.silent_s < 5
 
 
+@both
+async def test_every_stream_gives_its_channel_back(kind):
+    """However its streams end, a watch leaves no channel in use; a certificate could not be replaced."""
+    saying = Saying(
+        [ALLOWED, told(1)], [grpc.StatusCode.UNAVAILABLE], [ALLOWED, told(2), LONG], [DENIED]
+    )
+
+    async with serving(saying) as address:
+        client = (aio.connect if kind == "aio" else connect)(address, PLAIN)
+        held = client._transport._rotation._held
+        if kind == "aio":
+            async with client.watch() as events:
+                assert [(await anext(events)).revision for _ in range(2)] == [1, 2]
+                assert held.calls == 1
+            with pytest.raises(Denied):
+                await anext(client.watch())
+            await client.close()
+        else:
+            with client.watch() as events:
+                assert [(await asyncio.to_thread(next, events)).revision for _ in "12"] == [1, 2]
+                assert held.calls == 1
+            with pytest.raises(Denied):
+                await asyncio.to_thread(next, client.watch())
+            client.close()
+
+    assert held.calls == 0
+
+
 async def test_threads_watch_apart():
     """Several threads may watch by one client, each its own watch."""
     pdp = Pdp(allow())
