@@ -68,9 +68,12 @@ async def test_documents_of_the_public_test_kit(tmp_path):
             authentication="structure_certificate",
             capacity="care",
         )
+        # A dispensation is a pharmacist's own; all else is fed by a structure.
+        pharmacist = doctor(id="807505123456", profession="21", structure="1750512345")
         for row in kit:
             whose, content = row["patientIdExtension"], (folder / row["file"]).read_bytes()
-            document = await both.record.deposit(content, who=clinic, patient=whose)
+            who = pharmacist if row["typeCode"] == "60593-1" else clinic
+            document = await both.record.deposit(content, who=who, patient=whose)
             read = await both.record.read(document, patient=whose)
             assert read.content == content, row["file"]
             assert read.label.type == row["typeCode"]

@@ -506,7 +506,7 @@ async def test_garbage_is_no_request(both, data):
     assert "not a request of" in error.details()
 
 
-async def test_message_that_is_too_large_is_refused(both, record):
+async def test_message_that_is_too_large_is_refused(record):
     """A file of 100 MB does not come in, and the service stays."""
     error = await failure(record.submit(b" " * (100 << 20)))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
