@@ -99,8 +99,8 @@ class Mail:
             raise ValueError(f"`{host}` is another machine: mail goes there by `starttls` or `tls`")
         if security == "none" and user:
             raise ValueError("a password is not said in the clear: choose `starttls` or `tls`")
-        self._domain = sender.rpartition("@")[2]
-        if not self._domain or not sender.isascii() or not sender.isprintable():
+        name, _, self._domain = sender.rpartition("@")
+        if not (name and self._domain and sender.isascii() and sender.isprintable()):
             raise ValueError(f"`{sender}` is no sender's address: write it as dmp@example.org")
         self._host, self._port = host, port
         self._sender = sender

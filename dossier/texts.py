@@ -108,7 +108,7 @@ def text(kind: Kind, *, at: datetime, mode: str = "normal", portal: str = "") ->
     return Text(
         subject=f"Dossier médical partagé : {fr}",
         body=body,
-        sms=f"DMP : {fr}{how_fr}, le {here:%d/%m/%Y à %H:%M} (Paris). Détails : portail, Traçabilité.",
+        sms=f"DMP : {fr}{how_fr}, le {here:%d/%m/%Y à %H:%M} (Paris). Détails dans votre dossier.",
     )
 
 
