@@ -34,6 +34,11 @@ def find(conn: Connection, *where: ColumnElement[bool]) -> tuple[Label, bytes] |
     return label_of(row, authors_of(conn, [row.id]).get(row.id, ())), row.particulars
 
 
+def has_any(conn: Connection, patient: str) -> bool:
+    """Whether there is a document of this patient."""
+    return conn.scalar(select(_c.id).where(_c.patient == patient).limit(1)) is not None
+
+
 def label_of(row: Row[Any], authors: tuple[str, ...]) -> Label:
     """The label that a row holds."""
     plain: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN}

@@ -148,14 +148,18 @@ class Store:
         for permit, draft in zip(permits, drafts, strict=True):
             self._spend_on(permit, patient, draft.label)
         submission.refuse_twice([draft.label for draft in drafts])
-        key, at = self._key_to_write(patient), self._clock()
+        with self._reader.connect() as conn:
+            _refuse_spent(conn, *permits)
+            has_documents = rows.has_any(conn, patient)
+        # Made with the first document, and never beside documents that had another.
+        key = self._keyring.key_of(patient) if has_documents else self._keyring.make(patient)
+        at = self._clock()
         sealed = [
             submission.seal(place, permit, draft, key, random=self._random)
             for place, (permit, draft) in enumerate(zip(permits, drafts, strict=True))
         ]
 
         def work(conn: Connection) -> tuple[Label, ...]:
-            _refuse_spent(conn, *permits)
             submission.refuse_known(conn, [one.label.unique_id for one in sealed])
             return tuple(submission.write(conn, one, at, entry=self._entry()) for one in sealed)
 
@@ -250,13 +254,6 @@ class Store:
             raise PermitError("for the dossier of one patient, not for a document about another")
         if action == DEPOSIT and permit.entry != label.entry:
             raise PermitError("for a deposit of something else")
-
-    def _key_to_write(self, patient: str) -> Key:
-        """The patient's key; made with the first document, never beside documents that had another."""
-        one = select(_documents.id).where(_documents.patient == patient).limit(1)
-        with self._reader.connect() as conn:
-            has_documents = conn.scalar(one) is not None
-        return self._keyring.key_of(patient) if has_documents else self._keyring.make(patient)
 
     def _page(
         self, permit: Permit, patient: str, search: Search, *, size: int, after: Position | None
