@@ -13,7 +13,17 @@ from typing import Final
 
 import orjson
 
-from bench import activating, deciding, growth, picture, populating, profiling, serving, transports
+from bench import (
+    activating,
+    deciding,
+    growth,
+    picture,
+    populating,
+    profiling,
+    recording,
+    serving,
+    transports,
+)
 from bench.report import Section, Tell, plain, show
 from bench.scale import FULL, QUICK, Scale
 
@@ -26,6 +36,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "profiling": profiling.run,
     "activating": activating.run,
     "populating": populating.run,
+    "recording": recording.run,
 }
 WIDTH: Final = 120
 """Of the table where no terminal tells its own."""
