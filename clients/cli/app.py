@@ -14,6 +14,7 @@ from clients.cli.check import check
 from clients.cli.demo import demo
 from clients.cli.ins import app as ins
 from clients.cli.pki import app as pki
+from clients.cli.populate.command import populate
 from clients.cli.record.app import app as record
 from clients.cli.watch import watch
 
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(check)
 app.command()(watch)
+app.command()(populate)
 app.add_typer(serve.app, name="serve")
 app.add_typer(record, name="dossier")
 app.add_typer(policy, name="policy", help="Check and test the policies. Needs no service.")
