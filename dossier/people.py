@@ -125,6 +125,7 @@ class People:
         self._turnstile.spend(permit, action="dossier.find", patient=patient)
 
         def work(conn: Connection) -> Closure | None:
+            refuse_spent(conn, permit)
             record(conn, permit, at=self._clock())
             return closures.find(conn, patient)
 
