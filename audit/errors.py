@@ -29,6 +29,8 @@ class Damage(StrEnum):
     CUT = "cut"
     HEAD = "head"
     PATIENT = "patient"
+    ROLLED_BACK = "rolled back"
+    TILE = "tile"
 
 
 class LogDamagedError(Error):
@@ -53,3 +55,23 @@ class AddressError(Error):
 
 class UnreachableError(Error):
     """The database is not there, cannot be read, or holds no log."""
+
+
+class FormatError(Error):
+    """Bytes are no key, note, checkpoint, tile, receipt or list of whom to trust."""
+
+
+class ProofError(Error):
+    """A signature, a proof or a receipt does not hold."""
+
+
+class EvidenceError(Error):
+    """The folder of a log's evidence is missing, incomplete, or in the hands of another process."""
+
+
+class SealingError(Error):
+    """What the log has gained could not be sealed this time; nothing was signed, and it is tried again."""
+
+
+class RefusedError(Error):
+    """To go on sealing would contradict what has been signed, or would seal what is damaged."""
