@@ -1863,7 +1863,7 @@ class Notice(_message.Message):
     SENT_AT_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """created, first_access, new_document, emergency_access"""
+    """created, first_access, new_document, emergency_access, access, changed, refused"""
     patient: _builtins.str
     decision_id: _builtins.str
     """of the decision that it tells of"""
