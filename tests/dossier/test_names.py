@@ -22,7 +22,7 @@ from dossier.names import key
         ("STRA\N{LATIN CAPITAL LETTER SHARP S}E", "STRASSE"),
         ("Jørgensen Łukasz Đorđe", "JORGENSENLUKASZDORDE"),
         ("e\N{COMBINING ACUTE ACCENT}ric", "ERIC"),
-        ("\N{LATIN SMALL LIGATURE FI}ls", "FILS"),
+        ("\N{LATIN SMALL LIGATURE FL}eury", "FLEURY"),
         ("Παπαδόπουλος", "ΠΑΠΑΔΟΠΟΥΛΟΣ"),
         ("%_'\"\\--", ""),
         ("12 3", ""),
