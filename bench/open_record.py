@@ -68,7 +68,7 @@ class Open:
 
 def main() -> int:
     """Serves as the dossier does, but for the question."""
-    with patch.object(service.aio, "connect", Open):
+    with patch.object(service, "reach", Open):
         return program.main(sys.argv[1:])
 
 

@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from clients.sdk import NORMAL, Context, Denied, Document, Effect, Query, Subject, aio
+from clients.sdk import (
+    NORMAL,
+    Context,
+    Denied,
+    Document,
+    Effect,
+    Query,
+    Security,
+    Subject,
+    aio,
+)
 from clients.sdk import Permit as Leave
 from clients.sdk.asking import How
 from clients.sdk.changes import Change
@@ -37,6 +47,8 @@ CARRIED: Final = (
 """The obligations that the dossier carries out; `dossier.records` says how."""
 
 LISTING: Final = "document.list"
+
+Client = aio.Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,15 @@ class Refused:
 OnRefused = Callable[[Refused], Awaitable[None]]
 
 
+def connect(address: str, security: Security) -> aio.Client:
+    """A client of the decision point; nothing is connected before the first call.
+
+    Raises:
+        SettingsError: something of this can't be used.
+    """
+    return aio.connect(address, security)
+
+
 class Gate:
     """Asks before anything is touched.
 
@@ -85,10 +106,24 @@ class Gate:
         clients.sdk.Error: there is no answer.
     """
 
-    def __init__(self, client: aio.Client, mint: Mint, *, on_refused: OnRefused) -> None:
-        """A gate; `on_refused` records a denial, and what it raises is raised."""
+    def __init__(
+        self,
+        client: aio.Client,
+        secret: bytes,
+        *,
+        clock: Callable[[], float],
+        on_refused: OnRefused,
+    ) -> None:
+        """A gate.
+
+        Args:
+            client: asks the decision point.
+            secret: of the turnstile that is to take the permits.
+            clock: of the same turnstile, in seconds.
+            on_refused: records a denial; what it raises is raised.
+        """
         self._client = client
-        self._mint = mint
+        self._mint = Mint(secret, clock=clock)
         self._on_refused = on_refused
 
     async def permit(self, asker: Asker, action: str) -> Permit:

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authz.policies import default_folder
-from clients.sdk import PLAIN, Security, aio
+from clients.sdk import PLAIN, Security
 from dossier.cda.validation import Validator
 from dossier.courier import Courier
 from dossier.database import MIGRATIONS
@@ -26,12 +26,12 @@ from dossier.deposits import MAX_TOTAL, Checker
 from dossier.documents import Documents
 from dossier.door import Door, Hall, procedures
 from dossier.dossiers import Dossiers
-from dossier.gate import Gate, Refused
+from dossier.gate import Client, Gate, Refused
+from dossier.gate import connect as reach
 from dossier.keys.keyring import MIGRATIONS as KEY_MIGRATIONS
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from dossier.metrics import Metrics
-from dossier.mint import Mint
 from dossier.people import People
 from dossier.permit import Turnstile
 from dossier.records import Records
@@ -104,7 +104,7 @@ class Service:
         settings: Settings,
         *,
         clock: Callable[[], datetime] = utc_now,
-        client: aio.Client | None = None,
+        client: Client | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -178,9 +178,9 @@ class Service:
         async def refused(what: Refused) -> None:
             await asyncio.to_thread(records.refused, what)
 
-        client = self._client or aio.connect(settings.authz, settings.security)
+        client = self._client or reach(settings.authz, settings.security)
         opened.push_async_callback(client.close)
-        gate = Gate(client, Mint(secret, clock=boottime), on_refused=refused)
+        gate = Gate(client, secret, clock=boottime, on_refused=refused)
         opened.push_async_callback(self._drop_tasks)
         courier = Courier(
             writer, settings.senders, clock=self._clock, registry=self.metrics.registry

@@ -48,6 +48,8 @@ def test_contracts_are_kept():
         ("audit/entry.py", "import authz.ins", "rooms, outermost first"),
         ("clients/cli/ins.py", "import authz.decide", "the decision point is met on the wire"),
         ("clients/sdk/values.py", "import authz.ins", "the SDK knows the contract alone"),
+        ("dossier/store.py", "import dossier.mint", "the gate alone makes permits"),
+        ("dossier/store.py", "import clients.sdk.aio", "the gate alone asks the decision point"),
         ("authz/decide.py", "import grpc", "the core touches neither wire, disk nor clock"),
         ("authz/facts.py", "import py_abac", "the two engines are oracles and validators"),
     ],
