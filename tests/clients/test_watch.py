@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 
+import grpc
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
 from clients.cli.watch import watch as command
 from clients.sdk.testing import Pdp, allow, deny
+from tests.authz.tls import World
 from tests.clients.sdk.samples import INS
 from tests.shared import ROOT
 
@@ -70,6 +72,23 @@ def test_json(watch, pdp):
         "decision_id": event["decision_id"],
     }
     assert event["decision_id"]
+
+
+def test_mutual_tls(watch, pdp, tmp_path):
+    """The registry is followed by mutual TLS, too, and by no other way where that is asked for."""
+    world = World.make(tmp_path / "pki", "authz", "dossier")
+    pair = [tuple(path.read_bytes() for path in world.files("authz"))]
+    credentials = grpc.ssl_server_credentials(pair, world.roots(), require_client_auth=True)
+    key, chain = map(str, world.files("dossier"))
+    roots = str(world.folder.path / "authorities")
+
+    with pdp.serving(credentials=credentials) as address:
+        arguments = ("--tls-key", key, "--tls-chain", chain, "--roots", roots)
+        by_tls = watch(address, "--once", *arguments)
+        plainly = watch(address, "--once", "--timeout", "0.2")
+
+    assert (by_tls.exit_code, len(by_tls.stdout.splitlines())) == (0, 2)
+    assert (plainly.exit_code, plainly.stdout) == (3, "")
 
 
 def test_denied(watch):

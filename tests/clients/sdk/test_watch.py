@@ -24,11 +24,14 @@ from clients.sdk import (
     UnauthenticatedError,
     UnavailableError,
     UnfulfilledError,
+    Watch,
     aio,
     connect,
     following,
 )
 from clients.sdk.changes import CloseDossier
+from clients.sdk.line import Line
+from clients.sdk.procedures import WATCH
 from clients.sdk.testing import Pdp, allow, deny
 from tests.clients.sdk.samples import DOCTOR, INS
 from tests.clients.sdk.servers import KINDS, Saying, decided, serving
@@ -414,6 +417,50 @@ async def test_closed_while_nobody_is_there(monkeypatch):
             theirs.close()
 
             assert await asyncio.wait_for(waiting, 2) == [[], []]
+
+
+class Late:
+    """A stream that is opened just when its watch is closed."""
+
+    def __init__(self):
+        self.closed = False
+
+    def read(self, _):
+        assert self.closed
+        raise UnavailableError("closed")
+
+    def close(self):
+        self.closed = True
+
+
+def test_closed_while_a_stream_is_opened():
+    """A stream that is opened just when its watch is closed is ended, not waited for."""
+    stream = Late()
+
+    def ask(_):
+        watch.close()
+        return stream
+
+    state = following.Following(0, follow=True, patience_s=60, now=0)
+    watch = Watch(state, ask, lambda _: None)
+
+    assert list(watch) == []
+    assert stream.closed
+
+
+def test_channel_closed_meanwhile():
+    """A stream over a channel that has just been closed is an error of ours, and gives the channel back."""
+
+    class Closed:
+        def unary_stream(self, *_, **__):
+            raise ValueError("Cannot invoke RPC on closed channel!")
+
+    line = Line("127.0.0.1:1", PLAIN, make=lambda _: Closed())
+
+    with pytest.raises(FailedError, match="closed channel"):
+        line.stream(WATCH, pb.WatchRequest(), timeout_s=1)
+
+    assert line._rotation._held.calls == 0
 
 
 async def test_closed_before_it_is_read():
