@@ -109,6 +109,8 @@ class _Reader:
         self._way.pop()
 
     def text(self, data: str) -> None:
+        if "entry" in self._way:  # for machines; people read the narrative
+            return
         if "section" in self._way and ("text" in self._way or self._way[-1] == "title"):
             self._pending.append(data)
 
