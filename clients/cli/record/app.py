@@ -3,6 +3,7 @@
 import typer
 
 from clients.cli.record import card, changes, deposit, documents, dossiers, follow, pathway, rights
+from dossier.commands import database, keys
 
 app = typer.Typer(
     help="Use the record itself: create dossiers, deposit and read documents, see who came.",
@@ -12,6 +13,8 @@ app = typer.Typer(
 for part in (card, dossiers, deposit, documents, changes, pathway, follow):
     app.registered_commands += part.app.registered_commands
 app.add_typer(rights.app, name="rights")
+app.add_typer(keys, name="keys")
+app.add_typer(database, name="database")
 
 
 @app.callback()
