@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
+from email.mime.text import MIMEText
 from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -154,16 +154,16 @@ class Mail:
             raise
         return smtp
 
-    def _mail(self, message: Message) -> EmailMessage:
-        mail = EmailMessage(policy=SMTP)
+    def _mail(self, message: Message) -> MIMEText:
+        # The newer EmailMessage loses blanks where it folds a subject with accents.
+        mail = MIMEText(message.text, "plain", "utf-8")
         mail["From"] = self._sender
         mail["To"] = message.to
-        mail["Subject"] = message.subject
+        mail["Subject"] = Header(message.subject, "utf-8")
         mail["Date"] = format_datetime(self._clock())
         mail["Message-ID"] = f"<{message.id}@{self._domain}>"
         mail["Content-Language"] = "fr, en"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is answered
-        mail.set_content(message.text)
         return mail
 
 

@@ -27,8 +27,8 @@ _SAID: Final = {
         "a health professional consulted your record for the first time",
     ),
     Kind.NEW_DOCUMENT: (
-        "un nouveau document est dans votre dossier",
-        "there is a new document in your record",
+        "un nouveau document est arrivé dans votre dossier",
+        "a new document has come into your record",
     ),
     Kind.EMERGENCY_ACCESS: (
         "un professionnel de santé a accédé à votre dossier en urgence",
@@ -56,11 +56,11 @@ _MODES: Final = {
 _ALWAYS: Final = (
     (
         "Vous êtes toujours prévenu d'un accès en urgence (CSP, R.1111-48). D'autres accès de la même"
-        " personne dans l'heure sont annoncés par ce même message."
+        " personne dans la même heure sont annoncés par ce même message."
     ),
     (
         "You are always told of an emergency access (CSP, R.1111-48). Further accesses of the same person"
-        " within the hour are announced by this same message."
+        " within the same hour are announced by this same message."
     ),
 )
 _CHOSEN: Final = (
@@ -91,19 +91,18 @@ def text(kind: Kind, *, at: datetime, mode: str = "normal", portal: str = "") ->
     fr, en = _SAID[kind]
     how_fr, how_en = (f" ({word})" if word else "" for word in _MODES.get(mode, ("", "")))
     when_fr = (
-        f"le {here.day} {_MONTHS_FR[here.month - 1]} {here.year} à {here:%H:%M}, heure de Paris"
+        f"le {here.day} {_MONTHS_FR[here.month - 1]} {here.year} à {here:%H:%M} (heure de Paris)"
     )
-    when_en = f"on {here.day} {_MONTHS_EN[here.month - 1]} {here.year} at {here:%H:%M}, Paris time"
+    when_en = f"on {here.day} {_MONTHS_EN[here.month - 1]} {here.year} at {here:%H:%M} (Paris time)"
     more_fr, more_en = _ALWAYS if kind is Kind.EMERGENCY_ACCESS else _CHOSEN
-    at_portal = f" : {portal}" if portal else ""
+    there_fr, there_en = (f" : {portal}", f": {portal}") if portal else (".", ".")
     body = (
-        f"Bonjour,\n\n{_capital(fr)}{how_fr}, {when_fr}.\n\n"
-        f"Qui est intervenu et comment se lit dans votre dossier, rubrique « Traçabilité »{at_portal}\n\n"
+        f"Bonjour,\n\n{_capital(fr)}{how_fr} {when_fr}.\n\n"
+        f"Qui est intervenu et comment se lit dans votre dossier, rubrique « Traçabilité »{there_fr}\n\n"
         f"{more_fr}\n\n"
         "--------\n\n"
-        f"Hello,\n\n{_capital(en)}{how_en}, {when_en}.\n\n"
-        "Who acted, and how, can be read in your record, under “Traçabilité”"
-        f"{at_portal.replace(' :', ':')}\n\n{more_en}\n"
+        f"Hello,\n\n{_capital(en)}{how_en} {when_en}.\n\n"
+        f"Who acted, and how, can be read in your record, under “Traçabilité”{there_en}\n\n{more_en}\n"
     )
     return Text(
         subject=f"Dossier médical partagé : {fr}",

@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from dossier.errors import SendError
+from dossier.notices import Kind
 from dossier.senders import FileOutbox, Mail, Message
+from dossier.texts import text
 from tests.dossier.mailserver import HOST, Mailbox, certificate, running
 from tests.dossier.world import NOW
 
@@ -37,8 +39,21 @@ def test_mail_arrives():
     assert (TO, "dmp@example.org", MESSAGE.subject) == (got["To"], got["From"], got["Subject"])
     assert TEXT == got.get_content().replace("\r\n", "\n")
     assert "<a1b2@example.org>" == got["Message-ID"]
-    assert "auto-generated" == got["Auto-Submitted"]
+    assert ("auto-generated", "fr, en") == (got["Auto-Submitted"], got["Content-Language"])
     assert NOW == got["Date"].datetime
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_words_arrive_whole(kind):
+    """Every subject and every text arrives to the letter, however long and accented."""
+    said = text(kind, at=NOW, mode="centre_15", portal="https://dmp.example.org")
+    box = Mailbox()
+    with running(box) as port:
+        mail(port).send(Message(id="1", to=TO, subject=said.subject, text=said.body))
+
+    (got,) = box.mails
+    assert said.subject == got["Subject"]
+    assert said.body == got.get_content().replace("\r\n", "\n")
 
 
 def test_mail_sent_again_is_the_same():

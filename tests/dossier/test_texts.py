@@ -25,8 +25,8 @@ def test_every_kind_has_words(kind):
 
 def test_hour_is_that_of_paris():
     """The hour is that of Paris, in winter and in summer."""
-    assert "1 mars 2026 à 00:05, heure de Paris" in text(Kind.CREATED, at=AT).body
-    assert "1 March 2026 at 00:05, Paris time" in text(Kind.CREATED, at=AT).body
+    assert "1 mars 2026 à 00:05 (heure de Paris)" in text(Kind.CREATED, at=AT).body
+    assert "1 March 2026 at 00:05 (Paris time)" in text(Kind.CREATED, at=AT).body
     assert "1 août 2026 à 06:00" in text(Kind.CREATED, at=SUMMER).body
 
 
