@@ -32,15 +32,6 @@ LANGUAGES: Final = ("fr", "en")
 EMERGENCIES: Final = ("bris_de_glace", "centre_15")
 
 Request = TypeVar("Request", bound=Message)
-Telling = TypeVar(
-    "Telling",
-    pb.CheckResponse,
-    pb.WatchResponse,
-    pb.GetBundleResponse,
-    pb.ActivateBundleResponse,
-)
-"""The answers that hold one decision."""
-
 
 class Asked(NamedTuple):
     """A call as it came: which procedure, its message in bytes, who calls, and what a token proves."""
@@ -61,15 +52,15 @@ class Answered(NamedTuple):
     changed: bool
 
 
-Answer = Callable[[tuple[Decision, ...]], Message]
+Answer = Callable[[tuple[Decision, ...]], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a call asks, and what makes a message of the decisions."""
+    """What a call asks, and what makes its answer of the decisions, in bytes."""
 
     queries: tuple[Query, ...]
-    answer: Answer
+    render: Answer
 
     def finish(self, decisions: tuple[Decision, ...]) -> Answered:
         """The answer, once the decisions are on durable record."""
@@ -80,10 +71,6 @@ class Prepared:
             len(decisions) - allowed,
             any(decision.changed for decision in decisions),
         )
-
-    def render(self, decisions: tuple[Decision, ...]) -> bytes:
-        """The answer in bytes."""
-        return self.answer(decisions).SerializeToString()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +137,8 @@ def message(kind: type[Request], rpc: str, data: bytes) -> Request:
         raise RequestError([("message", f"not a request of `{rpc}`", cure)]) from exc
 
 
-def _telling(kind: type[Telling]) -> Callable[[tuple[Decision, ...]], Telling]:
-    """What makes an answer that tells one decision."""
-
-    def answer(decisions: tuple[Decision, ...]) -> Telling:
-        (decision,) = decisions
-        told = kind()
-        wire.write(decision, told.decision)
-        return told
-
-    return answer
-
-
-_decided = _telling(pb.CheckResponse)
-_watched = _telling(pb.WatchResponse)
-_shown = _telling(pb.GetBundleResponse)
-_permitted = _telling(pb.ActivateBundleResponse)
-
-
 def _check(request: pb.CheckRequest, asked: Asked, form: Form) -> Prepared:
-    return Prepared((form.check(_query(request, asked)),), _decided)
+    return Prepared((form.check(_query(request, asked)),), wire.decisions)
 
 
 def _check_batch(request: pb.CheckBatchRequest, asked: Asked, form: Form) -> Prepared:
@@ -188,14 +157,7 @@ def _check_batch(request: pb.CheckBatchRequest, asked: Asked, form: Form) -> Pre
             break
     if violations:
         raise RequestError(violations)
-    return Prepared(tuple(queries), _all_decided)
-
-
-def _all_decided(decisions: tuple[Decision, ...]) -> pb.CheckBatchResponse:
-    answer = pb.CheckBatchResponse()
-    for decision in decisions:
-        wire.write(decision, answer.decisions.add())
-    return answer
+    return Prepared(tuple(queries), wire.decisions)
 
 
 def _explain(request: pb.ExplainRequest, asked: Asked, form: Form) -> Prepared:
@@ -207,10 +169,10 @@ def _explain(request: pb.ExplainRequest, asked: Asked, form: Form) -> Prepared:
     except RequestError as exc:
         raise exc.below("check") from None
 
-    def answer(decisions: tuple[Decision, ...]) -> pb.ExplainResponse:
+    def answer(decisions: tuple[Decision, ...]) -> bytes:
         (decided,) = decisions
         explained = explain(decided.bundle, decided.vector, language=language)
-        return wire.explanation(decided, explained, language=language)
+        return wire.explanation(decided, explained, language=language).SerializeToString()
 
     return Prepared((query,), answer)
 
@@ -248,9 +210,10 @@ def repeated(data: bytes) -> Answered:
     return Answered(data, allowed, 1 - allowed, changed=True)  # it stands, however long ago it was
 
 
-def _changed(decisions: tuple[Decision, ...]) -> pb.ChangeResponse:
+def _changed(decisions: tuple[Decision, ...]) -> bytes:
     (decision,) = decisions
-    return pb.ChangeResponse(decision=wire.decision(decision), revision=decision.changed)
+    answer = pb.ChangeResponse(decision=wire.decision(decision), revision=decision.changed)
+    return answer.SerializeToString()
 
 
 def _get_patient(request: pb.GetPatientRequest, asked: Asked, form: Form) -> Prepared:
@@ -264,13 +227,13 @@ def _get_patient(request: pb.GetPatientRequest, asked: Asked, form: Form) -> Pre
     return Prepared((query, replace(query, action="authorisation.list")), _patient)
 
 
-def _patient(decisions: tuple[Decision, ...]) -> pb.GetPatientResponse:
+def _patient(decisions: tuple[Decision, ...]) -> bytes:
     decided, listed = decisions
     answer = pb.GetPatientResponse(decision=wire.decision(decided), listing=wire.decision(listed))
     if decided.verdict.effect is Effect.ALLOW:
         with_lists = listed.verdict.effect is Effect.ALLOW
         answer.patient.CopyFrom(wire.patient(decided.state, decided.at, with_lists=with_lists))
-    return answer
+    return answer.SerializeToString()
 
 
 def _list_patients(request: pb.ListPatientsRequest, asked: Asked, form: Form) -> Prepared:
@@ -293,7 +256,7 @@ def _listed(decisions: tuple[Decision, ...]) -> pb.ListPatientsResponse:
 def _watch(request: pb.WatchRequest, asked: Asked, form: Form) -> Prepared:
     _revision(request)
     query = wire.own(product.WATCHING, asked.caller, asked.rpc, asked.trace_id)
-    return Prepared((form.check(query),), _watched)
+    return Prepared((form.check(query),), wire.decisions)
 
 
 def watched_from(data: bytes) -> int:
@@ -322,12 +285,12 @@ def _of_patient(query: Query, form: Form) -> Query:
 
 def _get_bundle(request: pb.GetBundleRequest, asked: Asked, form: Form) -> Prepared:
     query = _simple(request.subject, "policy.read", asked)
-    return Prepared((form.check(query),), _shown)
+    return Prepared((form.check(query),), wire.decisions)
 
 
 def _activate_bundle(request: pb.ActivateBundleRequest, asked: Asked, form: Form) -> Prepared:
     query = _simple(request.subject, "policy.activate", asked)
-    return Prepared((form.check(query),), _permitted)
+    return Prepared((form.check(query),), wire.decisions)
 
 
 def _query(request: pb.CheckRequest, asked: Asked) -> Query:

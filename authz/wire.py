@@ -4,7 +4,7 @@ A field that cannot even be read (a day that is none, a change that names nobody
 of `authz.query`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -140,24 +140,26 @@ def subject(message: pb.Subject) -> Subject:
 
 def decision(decided: Decision) -> pb.Decision:
     """The answer to one request."""
-    message = pb.Decision()
-    write(decided, message)
-    return message
+    return pb.Decision.FromString(_bytes(decided))
 
 
-def write(decided: Decision, message: pb.Decision) -> None:
-    """Writes the answer to one request into an empty message, such as the field of another."""
-    message.CopyFrom(_written(decided.verdict, decided.told, decided.bundle.digest))
-    message.id = decided.id
-    message.revision = decided.revision
-    message.at.CopyFrom(instant(decided.at))
+def decisions(decided: Iterable[Decision]) -> bytes:
+    """The bytes of a message whose first field holds what was decided, one answer or several."""
+    return b"".join([part for one in map(_bytes, decided) for part in (_head(len(one)), one)])
+
+
+def _bytes(decided: Decision) -> bytes:
+    """A `pb.Decision` in bytes, joined of its parts; most are the same in many answers."""
+    own = pb.Decision(id=decided.id)
     if decided.remarks:
-        message.remarks.extend(decided.remarks)
+        own.remarks.extend(decided.remarks)
+    verdict = _verdict(decided.verdict, decided.told, decided.bundle.digest)
+    # Messages of one kind, one after the other, are read as one that has the fields of all.
+    return own.SerializeToString() + verdict + _moment(decided.revision, decided.at)
 
 
 @lru_cache(_KNOWN)
-def _written(verdict: Verdict, told: Wording, digest: str) -> pb.Decision:
-    """What is the same in all answers with one verdict."""
+def _verdict(verdict: Verdict, told: Wording, digest: str) -> bytes:
     return pb.Decision(
         effect=EFFECTS[verdict.effect],
         reason_code=verdict.reason,
@@ -166,7 +168,24 @@ def _written(verdict: Verdict, told: Wording, digest: str) -> pb.Decision:
         rules=verdict.rules,
         obligations=verdict.obligations,
         bundle=digest,
-    )
+    ).SerializeToString()
+
+
+@lru_cache(1)
+def _moment(revision: int, at: datetime) -> bytes:
+    """The same for all of a batch."""
+    return pb.Decision(revision=revision, at=instant(at)).SerializeToString()
+
+
+@lru_cache(_KNOWN)
+def _head(length: int) -> bytes:
+    """What stands before a message of so many bytes that is the first field of another (protobuf, "LEN")."""
+    head = bytearray(b"\x0a")
+    while length > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        head.append(length & 0x7F | 0x80)
+        length >>= 7
+    head.append(length)
+    return bytes(head)
 
 
 def explanation(decided: Decision, explained: Explanation, *, language: str) -> pb.ExplainResponse:
