@@ -5,7 +5,7 @@ thread of its own, so nothing in it needs a lock.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -36,6 +36,7 @@ from authz.registry import listing, requests
 from authz.registry.apply import apply
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
+from authz.value import dataclass
 from serving.clock import boottime
 from serving.errors import RequestError
 from serving.servicelog import cause_of

@@ -1,6 +1,5 @@
 """A decision: a verdict with everything needed to prove it later."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from authz.bundle import Bundle
@@ -8,6 +7,7 @@ from authz.model import Vector, Verdict, Wording
 from authz.plan import Condition
 from authz.query import Query
 from authz.registry.state import Listed, PatientState
+from authz.value import dataclass
 
 CHANGE_IMPOSSIBLE = "CHANGE_IMPOSSIBLE"
 

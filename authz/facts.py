@@ -7,15 +7,16 @@ fact at its restrictive value, and a remark says so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from authz.bundle import Bundle, Computed
 from authz.labels import role_of
 from authz.model import FactValue, Kind, Vector
-from authz.query import Context, Query, Subject
+from authz.query import Context, Query, Subject, Target, Voucher
 from authz.registry.apply import Terms
 from authz.registry.changes import (
     CloseDossier,
@@ -27,11 +28,16 @@ from authz.registry.changes import (
 )
 from authz.registry.duration import Duration
 from authz.registry.state import AuthorisationState, GranteeKind, PatientState, Reach
+from authz.value import dataclass
 
 SAMU: Final = "SAMU_SMUR"
 PHYSICIAN: Final = "10"
 CLOSURES: Final = {"FERMETURE_DEMANDE_PATIENT": "patient_request", "DECES": "death"}
 
+_KNOWN: Final = 4_096
+"""How many askers are kept with their facts: the same ones come again and again."""
+
+_STRUCTURE: Final = GranteeKind.STRUCTURE
 _YES_NO: Final = frozenset({"yes", "no"})
 _STATES: Final = frozenset(AuthorisationState)
 
@@ -126,6 +132,16 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Asker:
+    """The facts of who asks for what and how, whoever the patient is."""
+
+    vector: list[FactValue]
+    remarks: tuple[str, ...]
+    role: str
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
 class _Scene:
     """The facts of a query but for its document, and what they were computed from."""
 
@@ -175,6 +191,8 @@ class FactComputer:
         self._emergency = self._duration("emergency.max_duration")
         self._zone = ZoneInfo(str(self._values["minor.zone"]))
         self._encode(_ASKS_NOTHING, self._base)
+        self._asker = lru_cache(_KNOWN)(self._asker_of)
+        self._today = lru_cache(1)(lambda at: at.astimezone(self._zone).date())
         self._scene: _Scene | None = None
 
     def compute(self, query: Query, state: PatientState, at: datetime) -> Facts:
@@ -203,21 +221,40 @@ class FactComputer:
 
     def _set(self, query: Query, state: PatientState, at: datetime) -> "_Scene":
         """Everything but the document: of many documents in one call, it is the same."""
+        through = query.caller, query.rpc
+        asker = self._asker(query.action, query.subject, query.context, query.voucher, through)
+        vector, remarks = asker.vector.copy(), list(asker.remarks)
+        self._encode(self._standing(query.subject, asker.reach, state, at, remarks), vector)
+        self._encode(self._patient(query, state, at), vector)
+        if query.target is not None:
+            self._encode(self._target(query, query.target, state, at, remarks), vector)
+        if not self._current(query.context, at):
+            self._encode(_LAPSED, vector)
+        self._encode(_change(query, state), vector)
+        self._encode(query.claims, vector)
+        return _Scene(query, state, at, vector, tuple(remarks), asker.role)
+
+    def _asker_of(
+        self,
+        action: str,
+        subject: Subject,
+        context: Context,
+        voucher: Voucher | None,
+        through: tuple[str, str],
+    ) -> _Asker:
         remarks: list[str] = []
-        subject = self._subject(query.subject, state, at, remarks)
-        vector = self._base.copy()
-        for words in (
-            {"action.name": query.action},
-            subject,
-            self._patient(query, state, at),
-            self._target(query, state, at, remarks),
-            self._context(query, at, remarks),
-            _change(query, state),
-            query.claims,
-        ):
-            self._encode(words, vector)
-        role = role_of(query.subject.kind, str(subject["subject.profession"]))
-        return _Scene(query, state, at, vector, tuple(remarks), role)
+        who, vector = self._subject(subject, remarks), self._base.copy()
+        self._encode({"action.name": action}, vector)
+        self._encode(who, vector)
+        self._encode(self._context(context, remarks), vector)
+        permitted = self._bundle.services.permits(*through, subject.kind)
+        words = {
+            "context.caller": "permitted" if permitted else "refused",
+            "context.subject_proof": self._proof(subject.kind, voucher, through, remarks),
+        }
+        self._encode(words, vector)
+        role = role_of(subject.kind, str(who["subject.profession"]))
+        return _Asker(vector, tuple(remarks), role, self.reach(subject))
 
     def _encode(self, words: Words, vector: list[FactValue]) -> None:
         codes = self._codes
@@ -225,16 +262,7 @@ class FactComputer:
             place, numbers = codes[name]
             vector[place] = value if numbers is None else numbers[value]  # type: ignore[index]  # a choice
 
-    def _subject(
-        self, subject: Subject, state: PatientState, at: datetime, remarks: list[str]
-    ) -> Words:
-        reach = self.reach(subject)
-        authorisation: str = state.authorisation_of(reach.professional, reach.structure, at)
-        if not subject.structure and any(b.kind is GranteeKind.STRUCTURE for b in state.blocks):
-            # Who does not say for which structure they act may be of one that is blocked.
-            authorisation = "unknown"
-            remarks.append("subject.structure: missing, and a structure is blocked; give yours")
-        lasting = authorisation == AuthorisationState.VALID or reach.treats_anyway
+    def _subject(self, subject: Subject, remarks: list[str]) -> Words:
         capacity = subject.capacity
         if not capacity and subject.kind in ("patient", "representative"):
             capacity = "self"
@@ -246,6 +274,25 @@ class FactComputer:
             "subject.authentication": subject.authentication or "unknown",
             "subject.capacity": capacity or "unknown",
             "subject.regulator": _flag(self._regulator(subject)),
+        }
+
+    def _standing(
+        self,
+        subject: Subject,
+        reach: Reach,
+        state: PatientState,
+        at: datetime,
+        remarks: list[str],
+    ) -> Words:
+        """What the subject is to the patient."""
+        authorisation: str = state.authorisation_of(reach.professional, reach.structure, at)
+        blocks = state.blocks
+        if blocks and not subject.structure and any(b.kind is _STRUCTURE for b in blocks):
+            # Who does not say for which structure they act may be of one that is blocked.
+            authorisation = "unknown"
+            remarks.append("subject.structure: missing, and a structure is blocked; give yours")
+        lasting = authorisation == AuthorisationState.VALID or reach.treats_anyway
+        return {
             "subject.authorisation": authorisation,
             "subject.treating_doctor": _flag(
                 lasting and reach.may_treat and state.is_treating_doctor(reach.professional)
@@ -276,7 +323,7 @@ class FactComputer:
         return isinstance(required, tuple) and bool(required) and all(map(proofs.get, required))
 
     def _patient(self, query: Query, state: PatientState, at: datetime) -> Words:
-        age, today = self._values["minor.majority_age"], at.astimezone(self._zone).date()
+        age, today = self._values["minor.majority_age"], self._today(at)
         change = query.change
         if isinstance(change, OpenDossier | ReopenDossier) and state.birth_date is None:
             state = replace(state, birth_date=change.birth_date)
@@ -291,10 +338,9 @@ class FactComputer:
             "resource.feeding": "accepted" if consents.feeding else "opposed",
         }
 
-    def _target(self, query: Query, state: PatientState, at: datetime, remarks: list[str]) -> Words:
-        target = query.target
-        if target is None:
-            return {}
+    def _target(
+        self, query: Query, target: Target, state: PatientState, at: datetime, remarks: list[str]
+    ) -> Words:
         person = target.id if target.kind == "professional" else None
         structure = target.id if target.kind == "structure" else None
         oneself = person is not None and person == query.subject.id
@@ -309,29 +355,27 @@ class FactComputer:
             "subject.concerned": _flag(target.id == query.subject.id),
         }
 
-    def _context(self, query: Query, at: datetime, remarks: list[str]) -> Words:
-        context, subject = query.context, query.subject
-        permitted = self._bundle.services.permits(query.caller, query.rpc, subject.kind)
+    def _context(self, context: Context, remarks: list[str]) -> Words:
         return {
-            "context.caller": "permitted" if permitted else "refused",
             "context.mode": context.mode or "unknown",
             "context.reason": "given" if self._reasoned(context, remarks) else "missing",
-            "context.declaration": "current" if self._current(context, at) else "lapsed",
+            "context.declaration": "current",  # unless the instant says otherwise
             "context.secret_connection": _flag(context.secret_connection),
             "context.agreement": "given" if context.agreement else "missing",
             "context.closure": context.closure or "missing",
             "context.announced": _flag(context.announced),
-            "context.subject_proof": self._proof(query, remarks),
         }
 
-    def _proof(self, query: Query, remarks: list[str]) -> str:
+    def _proof(
+        self, kind: str, voucher: Voucher | None, through: tuple[str, str], remarks: list[str]
+    ) -> str:
         """What says who asks: the calling service, or a token by one that could ask the same itself."""
-        voucher, kind = query.voucher, query.subject.kind
+        caller, rpc = through
         if voucher is None:
             required = self._values["subject.proof.required_of"]
             # A service that asks for itself is known by its connection.
-            if isinstance(required, tuple) and query.caller in required and kind != "service":
-                remarks.append(f"token: missing; `{query.caller}` must prove for whom it asks")
+            if isinstance(required, tuple) and caller in required and kind != "service":
+                remarks.append(f"token: missing; `{caller}` must prove for whom it asks")
                 return "unproven"
             return "asserted"
         if voucher.contradicted:
@@ -340,7 +384,7 @@ class FactComputer:
                 for name in voucher.contradicted
             )
             return "unproven"
-        if not self._bundle.services.permits(voucher.issuer, query.rpc, kind):
+        if not self._bundle.services.permits(voucher.issuer, rpc, kind):
             cure = "get one from a service that could ask this itself"
             remarks.append(f"token: `{voucher.issuer}` may not vouch for a `{kind}` here; {cure}")
             return "unproven"
@@ -367,6 +411,8 @@ class FactComputer:
             raise TypeError(f"parameter `{name}` is no duration")
         return value
 
+
+_LAPSED: Final[Words] = {"context.declaration": "lapsed"}
 
 _ASKS_NOTHING: Final[Words] = {
     "context.asks_authorisation": "no",

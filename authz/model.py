@@ -139,9 +139,12 @@ class Action:
     wording: Wording
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Vocabulary:
-    """All facts, actions, obligations and calling services that policies may speak of."""
+    """All facts, actions, obligations and calling services that policies may speak of.
+
+    Equal to itself alone, so that what was found under it can be kept by it.
+    """
 
     facts: tuple[Fact, ...]
     actions: Mapping[str, Action]

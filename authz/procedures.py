@@ -5,7 +5,7 @@ decisions; the bytes of an answer exist only for decisions that are on durable r
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from authz.model import Effect
 from authz.query import MAX_PAGE, MAX_VIOLATIONS, Page, Query, Violation, check, shown
 from authz.token import Proof
 from authz.v1 import authz_pb2 as pb
+from authz.value import dataclass
 from serving.errors import RequestError
 
 MAX_BATCH: Final = 1_000
@@ -80,13 +81,13 @@ class Form:
     bundle: Bundle
     at: datetime
 
-    def check(self, query: Query, like: Query | None = None) -> Query:
-        """The query, if its form is right; what it has in common with `like` is known to be.
+    def check(self, query: Query) -> Query:
+        """The query, if its form is right.
 
         Raises:
             RequestError: it is malformed; it must not be decided.
         """
-        check(query, self.bundle.vocabulary, COMPUTED, self.at, like=like)
+        check(query, self.bundle.vocabulary, COMPUTED, self.at)
         return query
 
 
@@ -150,7 +151,7 @@ def _check_batch(request: pb.CheckBatchRequest, asked: Asked, form: Form) -> Pre
     violations: list[Violation] = []
     for place, one in enumerate(checks):
         try:
-            queries.append(form.check(_query(one, asked), queries[-1] if queries else None))
+            queries.append(form.check(_query(one, asked)))
         except RequestError as exc:
             violations += exc.below(f"checks[{place}]").violations
         if len(violations) >= MAX_VIOLATIONS:
@@ -191,12 +192,12 @@ def _filter(request: pb.FilterRequest, asked: Asked, form: Form) -> Prepared:
     return Prepared((_of_patient(query, form),), _filtered)
 
 
-def _filtered(decisions: tuple[Decision, ...]) -> pb.FilterResponse:
+def _filtered(decisions: tuple[Decision, ...]) -> bytes:
     (decision,) = decisions
     answer = pb.FilterResponse(decision=wire.decision(decision))
     if decision.condition is not None:
         answer.condition.CopyFrom(wire.condition(decision.condition))
-    return answer
+    return answer.SerializeToString()
 
 
 def _change(request: pb.ChangeRequest, asked: Asked, form: Form) -> Prepared:
@@ -244,13 +245,13 @@ def _list_patients(request: pb.ListPatientsRequest, asked: Asked, form: Form) ->
     return Prepared((form.check(replace(_query(listing, asked), page=page)),), _listed)
 
 
-def _listed(decisions: tuple[Decision, ...]) -> pb.ListPatientsResponse:
+def _listed(decisions: tuple[Decision, ...]) -> bytes:
     (decision,) = decisions
     answer = pb.ListPatientsResponse(decision=wire.decision(decision))
     if decision.listed is not None:
         answer.patients.extend(map(wire.entrusted, decision.listed.patients))
         answer.next = decision.listed.next
-    return answer
+    return answer.SerializeToString()
 
 
 def _watch(request: pb.WatchRequest, asked: Asked, form: Form) -> Prepared:

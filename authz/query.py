@@ -7,12 +7,12 @@ on to policy, which denies it on record.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ from authz.errors import InsError
 from authz.mistake import suggest
 from authz.model import UNKNOWN_ACTION, Kind, Vocabulary
 from authz.registry.changes import Change
+from authz.value import dataclass
 from serving import idnat
 from serving.errors import IdentityError, RequestError
 
@@ -166,8 +167,6 @@ def check(
     vocabulary: Vocabulary,
     computed: Mapping[str, object],
     at: datetime,
-    *,
-    like: Query | None = None,
 ) -> None:
     """Checks the form of a query.
 
@@ -176,22 +175,42 @@ def check(
         vocabulary: the words that it may use.
         computed: the facts that nobody may claim.
         at: now.
-        like: a query of the right form; what this one has in common with it is not checked again.
 
     Raises:
         RequestError: with the first violations, each naming the field, the value and the remedy.
     """
     found = chain(
         _action(query, vocabulary),
-        () if like and like.subject is query.subject else _subject(query.subject, vocabulary),
+        _again(_subject, query.subject, vocabulary),
         _resource(query, vocabulary),
-        () if like and like.context is query.context else _context(query.context, vocabulary, at),
+        _again(_context, query.context, vocabulary),
+        _declaration(query.context, at),
         _claims(query.claims, vocabulary, computed),
         _identifiers(("request_id", query.request_id)),
         _page(query.page),
     )
     # Bounded, so that a request that is wrong in a million places costs no more than a wrong one.
     violations = list(islice(found, MAX_VIOLATIONS))
+    if violations:
+        raise RequestError(violations)
+
+
+Part = TypeVar("Part", Subject, Context)
+Form = Callable[[Part, Vocabulary], Iterator[Violation]]
+
+
+def _again(form: Form[Part], part: Part, vocabulary: Vocabulary) -> Sequence[Violation]:
+    """What is wrong with a part that comes again and again: found out once, if it is nothing."""
+    try:
+        _sound(form, part, vocabulary)
+    except RequestError as exc:  # which is not kept, as what is wrong may be large
+        return exc.violations
+    return ()
+
+
+@lru_cache(_KNOWN)
+def _sound(form: Form[Part], part: Part, vocabulary: Vocabulary) -> None:
+    violations = list(islice(form(part, vocabulary), MAX_VIOLATIONS))
     if violations:
         raise RequestError(violations)
 
@@ -319,11 +338,14 @@ def _page(page: Page | None) -> Iterator[Violation]:
         yield from _ins("after", page.after)
 
 
-def _context(context: Context, vocabulary: Vocabulary, at: datetime) -> Iterator[Violation]:
+def _context(context: Context, vocabulary: Vocabulary) -> Iterator[Violation]:
     yield from _choice("context.mode", context.mode, vocabulary)
     yield from _choice("context.closure", context.closure, vocabulary)
     yield from _identifiers(("context.reason.code", context.reason_code))
     yield from _text("context.reason.text", context.reason_text)
+
+
+def _declaration(context: Context, at: datetime) -> Iterator[Violation]:
     declared = context.declared_at
     if declared is not None and declared > at + CLOCK_SKEW:
         cure = "give the instant at which the emergency was declared, or none"

@@ -4,7 +4,7 @@ A field that cannot even be read (a day that is none, a change that names nobody
 of `authz.query`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -33,8 +33,13 @@ MAX_LISTED: Final = 20
 _KNOWN: Final = 4_096
 """How many subjects, contexts and verdicts are kept as they were read or written."""
 
+_SHORT: Final = 1_024
+"""Bytes of a subject or context that is kept; a usual one has a tenth of that."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
+
+Value = TypeVar("Value")
 
 EFFECTS: Final = {Effect.ALLOW: pb.EFFECT_ALLOW, Effect.DENY: pb.EFFECT_DENY}
 
@@ -45,6 +50,7 @@ def query(
     """The query of a check, asked for whom `proof` proves, if there is one."""
     resource = request.resource
     who, voucher = _vouched(request.subject, proof)
+    context, claims = _circumstances(request.context.SerializeToString())
     return Query(
         caller=caller,
         rpc=rpc,
@@ -53,23 +59,30 @@ def query(
         patient=resource.patient,
         document=_document(resource.document) if resource.HasField("document") else None,
         target=_target(resource.target) if resource.HasField("target") else None,
-        context=_known_context(request.context.SerializeToString()),
-        claims=dict(request.context.claims),
+        context=context,
+        claims=claims,
         voucher=voucher,
         trace_id=trace_id,
     )
 
 
-@lru_cache(_KNOWN)
-def _known_subject(data: bytes) -> Subject:
+def _remembered(read: Callable[[bytes], Value]) -> Callable[[bytes], Value]:
+    """The same, but what is short is read once; what is long is seldom the same, and fills memory."""
+    known = lru_cache(_KNOWN)(read)
+    return lambda data: known(data) if len(data) <= _SHORT else read(data)
+
+
+@_remembered
+def _subject(data: bytes) -> Subject:
     """Who asks; the same people ask again and again."""
     return subject(pb.Subject.FromString(data))
 
 
-@lru_cache(_KNOWN)
-def _known_context(data: bytes) -> Context:
-    """The circumstances; most are the same."""
-    return _context(pb.Context.FromString(data))
+@_remembered
+def _circumstances(data: bytes) -> tuple[Context, Mapping[str, str]]:
+    """The circumstances, with the claims; most are the same."""
+    message = pb.Context.FromString(data)
+    return _context(message), dict(message.claims)
 
 
 def simple(
@@ -332,7 +345,7 @@ def _clause(clause: Clause) -> pb.Clause:
 
 
 def _vouched(message: pb.Subject, proof: Proof) -> tuple[Subject, Voucher | None]:
-    stated = _known_subject(message.SerializeToString())
+    stated = _subject(message.SerializeToString())
     return vouch(stated, proof) if proof else (stated, None)
 
 

@@ -110,6 +110,8 @@ def as_issued(value: str) -> str:
     The value itself when it is a number already, or none either way. What an employer gave, after the
     slash, may have small letters.
     """
+    if value == value.upper():
+        return value
     place, slash, internal = value.partition("/")
     capitals = place.upper() + slash + internal
     if capitals == value:

@@ -702,7 +702,7 @@ async def test_an_unexpected_error_tells_the_caller_nothing(tmp_path, monkeypatc
     """The caller reads `internal error`, the service log has the cause, and the next call is served."""
     async with running(tmp_path) as service:
         with monkeypatch.context() as patched:
-            patched.setattr(procedures.wire, "write", lambda *_: {}["secret"])
+            patched.setattr(procedures.wire, "_bytes", lambda *_: {}["secret"])
             error = await failure(service.door.authz.Check(reading()))
 
         after = await service.door.check(reading())
