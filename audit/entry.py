@@ -118,7 +118,7 @@ def canonical(value: Mapping[str, object]) -> bytes:
     except orjson.JSONEncodeError as exc:
         raise _refusal(value) from exc
     # INVARIANT: orjson refused large integers, lone surrogates, cycles, and keys that are no text.
-    if not _plain(value):
+    if not _plain(value, ascii_keys=data.isascii()):
         raise _refusal(value)
     return data
 
@@ -204,15 +204,18 @@ def rfc3339(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _plain(value: object) -> bool:
-    """Tells whether `value` holds nothing but what the format allows; some ns a value."""
+def _plain(value: object, *, ascii_keys: bool) -> bool:
+    """Tells whether `value` holds nothing but what the format allows; some ns a value.
+
+    With `ascii_keys` it is known already that all keys are ASCII.
+    """
     if type(value) not in _CONTAINERS:
         return False
     todo: list[Any] = [value]
     while todo:
         items = todo.pop()
         if type(items) is dict:
-            if not "".join(items).isascii():  # orjson saw that keys are str
+            if not ascii_keys and not "".join(items).isascii():  # orjson saw that keys are str
                 return False
             items = items.values()
         for item in items:

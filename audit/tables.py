@@ -7,11 +7,15 @@ import re
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError
 
 metadata: Final = MetaData()
 
 # SQLite checks types in strict tables only, and these know no other name for a 64-bit integer.
 _Index: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+Values = dict[str, Any] | list[dict[str, Any]] | tuple[()]
 
 log_batches: Final = Table(
     "log_batches",
@@ -53,8 +57,8 @@ log_patients: Final = Table(
 """The last entry of each patient in each log; the handle is keyed, so no INS stands in an index."""
 
 
-def run(conn: Connection, sql: str, values: dict[str, Any] | list[dict[str, Any]]) -> int:
-    """Hands `sql` to the driver as it is, which halves the cost of a statement.
+def run(conn: Connection, sql: str, values: Values = ()) -> int:
+    """Hands `sql` to the driver as it is: in each batch, SQLAlchemy's own way costs ten times as much.
 
     Args:
         conn: a connection.
@@ -63,7 +67,38 @@ def run(conn: Connection, sql: str, values: dict[str, Any] | list[dict[str, Any]
 
     Returns:
         The number of rows that were hit.
+
+    Raises:
+        DBAPIError: as SQLAlchemy does.
     """
-    if conn.dialect.name != "sqlite":
+    cursor = _execute(conn, sql, values)
+    hit = cursor.rowcount
+    cursor.close()
+    return hit
+
+
+def first(conn: Connection, sql: str, values: Values = ()) -> Any:  # noqa: ANN401 - what the columns hold
+    """The first row that `sql` finds, or None; as `run` otherwise."""
+    cursor = _execute(conn, sql, values)
+    row = cursor.fetchone()
+    cursor.close()
+    return row
+
+
+def _execute(conn: Connection, sql: str, values: Values) -> DBAPICursor:
+    dialect = conn.dialect
+    if dialect.name != "sqlite":
         sql = re.sub(r":(\w+)", r"%(\1)s", sql)
-    return conn.exec_driver_sql(sql, values).rowcount
+    if not conn.in_transaction():
+        conn.begin()
+    cursor = conn.connection.cursor()
+    try:
+        if isinstance(values, list):
+            cursor.executemany(sql, values)
+        else:
+            cursor.execute(sql, values)
+    except dialect.loaded_dbapi.Error as exc:
+        raise DBAPIError.instance(
+            sql, None, exc, dialect.loaded_dbapi.Error, dialect=dialect
+        ) from exc
+    return cursor

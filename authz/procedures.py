@@ -34,6 +34,7 @@ EMERGENCIES: Final = ("bris_de_glace", "centre_15")
 
 Request = TypeVar("Request", bound=Message)
 
+
 class Asked(NamedTuple):
     """A call as it came: which procedure, its message in bytes, who calls, and what a token proves."""
 

@@ -10,17 +10,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, event, insert
 
 import audit.tables
 from authz.registry import tables
@@ -245,3 +246,23 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     engine = request.getfixturevalue("kept")
     empty(engine)
     return Database("postgresql", engine.url.render_as_string(), tmp_path)
+
+
+@contextmanager
+def before_statements(engine: Engine, act: Callable[[str], object]) -> Iterator[None]:
+    """Meanwhile `act` is called before each statement of an engine, however it comes there."""
+
+    def note(_conn, _cursor, statement, *_rest):
+        act(statement)
+
+    def handed_over(conn, sql, values, execute=audit.tables._execute):
+        if conn.engine is engine:
+            act(sql)
+        return execute(conn, sql, values)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with patch.object(audit.tables, "_execute", handed_over):
+            yield
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

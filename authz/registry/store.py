@@ -26,6 +26,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from audit.tables import first
 from authz.registry import rows, tables
 from authz.registry.state import PatientState
 from storage.database import is_conflict
@@ -38,7 +39,7 @@ _QUEUE: Final = "LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"
 ACTIVATION: Final = "policy.activate"
 """What the feed says of a revision at which no patient changed, but the policies did."""
 
-# As it is, because each batch asks it: compiling and typing it would cost more than its answer.
+# As it is, because each batch asks it.
 _LOOK: Final = "SELECT revision, bundle FROM head"
 _MOVE_HEAD: Final = (
     update(tables.head)
@@ -97,16 +98,17 @@ class Store:
         """
         if changes and conn.dialect.name == "postgresql":
             conn.exec_driver_sql(_QUEUE)
-        row = conn.exec_driver_sql(_LOOK).one_or_none()
+        row = first(conn, _LOOK)
         if row is None:
             raise DatabaseError("registry head is missing: restore the database from a backup")
-        if row.revision < self._revision:
+        revision, bundle = row
+        if revision < self._revision:
             self.forget_all()
-        elif row.revision > self._revision and self._cache:
+        elif revision > self._revision and self._cache:
             self.forget(conn.scalars(_CHANGED, {"known": self._revision}))
-        self._revision = self._next = row.revision
+        self._revision = self._next = revision
         self._unsettled.clear()
-        return Head(revision=row.revision, bundle=row.bundle)
+        return Head(revision=revision, bundle=bundle)
 
     def get(self, conn: Connection, patient: str) -> PatientState:
         """The state of one patient; `unknown` when there is no dossier."""
@@ -213,8 +215,8 @@ class Store:
         Raises:
             ConflictError: another writer was faster; roll back and try again.
         """
-        head = conn.exec_driver_sql(_LOOK).one()
-        if head.bundle == digest:
+        _, active = first(conn, _LOOK)
+        if active == digest:
             return self._next
         bundles = tables.bundles
         again = update(bundles).where(bundles.c.digest == digest).values(activated_at=at)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 from pysqlite3 import dbapi2
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from audit import reader
 from audit.entry import GENESIS, Entry, canonical, commitment
@@ -15,6 +15,7 @@ from audit.log import Log
 from audit.tables import log_batches, log_head, log_patients
 from audit.verify import verify
 from tests.audit.world import ALICE, BOB, CAROL, ORIGIN, append, draft, fill, instant, opened
+from tests.databases import before_statements
 
 
 def stored(conn):
@@ -377,14 +378,12 @@ def test_a_batch_that_fails_in_its_middle_leaves_the_log_as_it_was(conn, engine)
     log = opened(conn)
     append(conn, log, draft())
 
-    def fail(_conn, _cursor, statement, *_rest):
+    def fail(statement):
         if statement.startswith("INSERT INTO log_patients"):
             raise OSError("input/output error")
 
-    event.listen(engine, "before_cursor_execute", fail)
-    with pytest.raises(OSError, match="input/output"):
+    with before_statements(engine, fail), pytest.raises(OSError, match="input/output"):
         log.append(conn, [draft()], at=instant(1), random=os.urandom)
-    event.remove(engine, "before_cursor_execute", fail)
     conn.rollback()
     log.rolled_back()
 

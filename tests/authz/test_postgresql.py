@@ -24,7 +24,7 @@ from storage.postgresql import Confirmed
 from tests.authz.registry.samples import CHILD, put, read
 from tests.authz.registry.samples import opened as an_open_dossier
 from tests.authz.test_batch import ANASTA, World, batcher, opening, reading
-from tests.databases import Server, server
+from tests.databases import Server, before_statements, server
 from tests.service import POLICIES, doctor, door, entries, intact
 from tests.service import opening as open_dossier
 from tests.service import reading as ask
@@ -142,15 +142,14 @@ def test_connection_lost_before_the_commit(own, world, moment):
     """A connection that is lost in the middle of a batch leaves nothing of it, and the next one works."""
     ended = []
 
-    def end(_conn, _cursor, statement, *_rest):
+    def end(statement):
         if statement.startswith(moment) and not ended:
             ended.append(statement)
             own.sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'db%'"
             )
 
-    event.listen(world.engine, "before_cursor_execute", end)
-    with pytest.raises(UnavailableError):
+    with before_statements(world.engine, end), pytest.raises(UnavailableError):
         world.decide(opening())
 
     assert [entry["kind"] for entry in world.entries()] == ["start"]

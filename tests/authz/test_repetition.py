@@ -30,6 +30,7 @@ from tests.authz.test_batch import (
     opening,
     other,
 )
+from tests.databases import before_statements
 from tests.service import NOW, change, doctor, intact, patient, running
 from tests.service import opening as open_dossier
 
@@ -179,11 +180,9 @@ def test_repeated_answer_waits_for_what_it_tells(world):
     """What is told again may not be on the standby yet: so telling it is a commit that writes, too."""
     asked(world, OPENING)
     seen = []
-    event.listen(
-        world.engine, "before_cursor_execute", lambda _c, _k, sql, *_: seen.append(sql.split()[:2])
-    )
 
-    asked(world, OPENING)
+    with before_statements(world.engine, lambda sql: seen.append(sql.split()[:2])):
+        asked(world, OPENING)
 
     assert ["UPDATE", "log_head"] in seen
 

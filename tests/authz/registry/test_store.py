@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta, timezone
 
 import pytest
-from sqlalchemy import Engine, event, func, select, update
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from authz.registry import tables
@@ -35,6 +35,7 @@ from tests.authz.registry.samples import (
     read,
     save,
 )
+from tests.databases import before_statements
 
 
 @contextmanager
@@ -42,13 +43,12 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     """The statements that the database sees meanwhile, without those of the transaction."""
     seen: list[str] = []
 
-    def note(_conn, _cursor, statement, *_rest):
+    def note(statement):
         if not statement.startswith("BEGIN"):
             seen.append(statement)
 
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
+    with before_statements(engine, note):
+        yield seen
 
 
 def test_everything_survives(engine):
