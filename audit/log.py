@@ -22,8 +22,9 @@ from audit.entry import FORMAT, GENESIS, batch_hash, canonical, commitment
 from audit.errors import Damage, EntryError, FencedError, LogDamagedError, StateError
 from audit.patients import Last, Patients
 from audit.reader import newest_batches
-from audit.tables import log_head, run
+from audit.tables import log_head
 from audit.verify import check, check_end
+from storage.statements import run
 
 Random = Callable[[int], bytes]
 """Gives as many random bytes as asked for, fit for secrets: `os.urandom`."""

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, select
 
 from audit.entry import handle
-from audit.tables import log_patients, run
+from audit.tables import log_patients
+from storage.statements import run
 
 _CHUNK: Final = 500  # handles in one query, below any driver's limit of parameters
 

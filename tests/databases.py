@@ -26,6 +26,7 @@ from sqlalchemy import Engine, event, insert
 import audit.tables
 from authz.registry import tables
 from authz.registry.database import migrate
+from storage import statements
 from storage.database import connect
 
 KINDS: Final = ("sqlite", "postgresql")
@@ -255,14 +256,14 @@ def before_statements(engine: Engine, act: Callable[[str], object]) -> Iterator[
     def note(_conn, _cursor, statement, *_rest):
         act(statement)
 
-    def handed_over(conn, sql, values, execute=audit.tables._execute):
+    def handed_over(conn, sql, values, execute=statements._execute):
         if conn.engine is engine:
             act(sql)
         return execute(conn, sql, values)
 
     event.listen(engine, "before_cursor_execute", note)
     try:
-        with patch.object(audit.tables, "_execute", handed_over):
+        with patch.object(statements, "_execute", handed_over):
             yield
     finally:
         event.remove(engine, "before_cursor_execute", note)

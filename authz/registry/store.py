@@ -26,11 +26,11 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from audit.tables import first
 from authz.registry import rows, tables
 from authz.registry.state import PatientState
 from storage.database import is_conflict
 from storage.errors import ConflictError, DatabaseError
+from storage.statements import first
 
 # Held back are only those who take the same lock or move the head, not those who read it. It must come
 # before the first query: that is when PostgreSQL fixes what the transaction sees.
