@@ -353,9 +353,9 @@ def _document(message: pb.Document) -> Document:
     return Document(
         id=message.id,
         type=message.type,
-        authors=tuple(message.authors),
+        authors=tuple(message.authors[:]),  # a slice is a list, and read in half of the time
         author_structure=message.author_structure,
-        visibility=tuple(message.visibility),
+        visibility=tuple(message.visibility[:]),
         status=message.status,
         system=message.system,
     )

@@ -47,14 +47,23 @@ def _execute(conn: Connection, sql: str, values: Values) -> DBAPICursor:
         sql = re.sub(r":(\w+)", r"%(\1)s", sql)
     if not conn.in_transaction():
         conn.begin()  # as SQLAlchemy does before a statement
-    cursor = conn.connection.cursor()
+    connection = conn.connection
+    cursor = connection.cursor()
     try:
         if isinstance(values, list):
             cursor.executemany(sql, values)
         else:
             cursor.execute(sql, values)
     except dialect.loaded_dbapi.Error as exc:
+        lost = dialect.is_disconnect(exc, connection.dbapi_connection, cursor)
+        if lost:
+            conn.invalidate(exc)
         raise DBAPIError.instance(
-            sql, None, exc, dialect.loaded_dbapi.Error, dialect=dialect
+            sql,
+            None,
+            exc,
+            dialect.loaded_dbapi.Error,
+            connection_invalidated=lost,
+            dialect=dialect,
         ) from exc
     return cursor
