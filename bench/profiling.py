@@ -33,6 +33,7 @@ COMMIT: Final = "commit, which waits for the disk"
 PIECES: Final = (
     Piece(name=COMMIT, function="do_commit"),
     Piece(name="SQL", file="/sqlalchemy/"),
+    Piece(name="SQL", file="/storage/"),
     Piece(name="facts", file="/authz/facts.py"),
     Piece(name="form", file="/authz/query.py"),
     Piece(name="decide", file="<policy>"),

@@ -422,3 +422,16 @@ def test_an_instant_is_sent_in_utc():
     paris = datetime.fromisoformat("2026-05-04T12:00:00+02:00")
 
     assert wire.instant(paris) == stamp(datetime(2026, 5, 4, 10, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("length", [0, 1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x1F_FFFF, 0x20_0000])
+def test_a_message_in_another_is_read_as_it_was_written(length):
+    """What is put before a message of any length is what protobuf puts there."""
+    decision = pb.Decision(reason_code="x" * length).SerializeToString()
+
+    joined = wire._head(len(decision)) + decision
+
+    assert (
+        joined
+        == pb.CheckResponse(decision=pb.Decision(reason_code="x" * length)).SerializeToString()
+    )
