@@ -159,7 +159,8 @@ class Mail:
         mail = MIMEText(message.text, "plain", "utf-8")
         mail["From"] = self._sender
         mail["To"] = message.to
-        mail["Subject"] = Header(message.subject, "utf-8")
+        subject = Header(message.subject, "utf-8")
+        mail["Subject"] = subject  # type: ignore[assignment] # typeshed knows text only
         mail["Date"] = format_datetime(self._clock())
         mail["Message-ID"] = f"<{message.id}@{self._domain}>"
         mail["Content-Language"] = "fr, en"
