@@ -104,6 +104,7 @@ def test_refusal_is_recorded_once(town):
     asked = query("document.read", document="d1", context=BREAK_GLASS)
 
     decision = town.refused(asked, reason="DOCUMENT_MASKED", label=label(id="d1"))
+    town.refused(asked, decision=decision, obligations=("notify_holder",))
 
     (row,) = town.rows("acts")
     assert (decision, "deny", "DOCUMENT_MASKED", "d1") == (
@@ -112,6 +113,7 @@ def test_refusal_is_recorded_once(town):
         row["reason_code"],
         row["document"],
     )
+    assert [] == town.notices()
 
 
 def test_refusal_of_what_is_not_there_is_recorded(town):

@@ -86,10 +86,11 @@ class Town:
         reason: str = "DENIED",
         label: Label | None = None,
         obligations: tuple[str, ...] = (),
+        decision: str = "",
     ) -> str:
         """A denial as the gate reports it; the id of its decision."""
-        decision = Decision(
-            id=str(uuid4()),
+        made = Decision(
+            id=decision or str(uuid4()),
             effect=Effect.DENY,
             reason_code=reason,
             told=Told(fr="non", en="no"),
@@ -100,8 +101,8 @@ class Town:
             revision=0,
             at=self.clock.now(),
         )
-        self.records.refused(Refused(denied=Denied(query, decision), label=label))
-        return decision.id
+        self.records.refused(Refused(denied=Denied(query, made), label=label))
+        return made.id
 
     def notices(self) -> list[tuple[str, str, str]]:
         """Kind, recipient and channel of every notice, in this order."""
