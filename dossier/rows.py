@@ -65,8 +65,7 @@ def authors_of(conn: Connection, documents: Iterable[str]) -> Mapping[str, tuple
 
 def add(conn: Connection, label: Label, *, particulars: bytes, content: bytes) -> None:
     """Writes a new document; both texts are sealed."""
-    plain = {name: getattr(label, name) for name in _PLAIN}
-    row = {**plain, **_state(label), "particulars": particulars}
+    row = {**columns(label), "particulars": particulars}
     conn.execute(insert(tables.documents).values(row))
     for place, author in enumerate(dict.fromkeys(label.authors)):
         of = {"document": label.id, "author": author, "patient": label.patient, "place": place}
@@ -84,6 +83,11 @@ def judged(conn: Connection, permit: Permit) -> tuple[Label, bytes]:
     if found is None or not permit.entry or found[0].entry != permit.entry:
         raise StaleError(_STALE)
     return found
+
+
+def columns(label: Label) -> dict[str, object]:
+    """The columns of a label."""
+    return {**{name: getattr(label, name) for name in _PLAIN}, **_state(label)}
 
 
 def alter(conn: Connection, old: Label, new: Label) -> None:
