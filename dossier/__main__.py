@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tls=secured,
             schemas=given.schemas,
             senders=_senders(given),
+            portal=given.portal,
             reflection=given.reflection,
         )
         asyncio.run(_serve(settings, given.metrics))
@@ -125,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--smtp-user", help="its password is read from DMP_SMTP_PASSWORD")
     told.add_argument("--mail-from", default="dmp@localhost", metavar="ADDRESS")
     told.add_argument("--sms-outbox", type=Path, default=Path("var/sms.jsonl"), metavar="FILE")
+    told.add_argument(
+        "--portal", default="", metavar="URL", help="named in notices as the place to look"
+    )
     parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
     parser.add_argument(
         "--reflection", action="store_true", help="describe the procedures, for developers' tools"

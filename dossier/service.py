@@ -73,6 +73,7 @@ class Settings:
         tls: for the listeners without a service.
         schemas: folder of official schemas to hold documents against; None for no such check.
         senders: what carries notices out, by channel (`email`, `sms`).
+        portal: address of the portal, which notices name as the place to look.
         reflection: describe the procedures to developers' tools.
     """
 
@@ -87,6 +88,7 @@ class Settings:
     tls: Tls | None = None
     schemas: Path | None = None
     senders: Mapping[str, Sender] = field(default_factory=dict)
+    portal: str = ""
     reflection: bool = False
 
 
@@ -183,7 +185,11 @@ class Service:
         gate = Gate(client, secret, clock=boottime, on_refused=refused)
         opened.push_async_callback(self._drop_tasks)
         courier = Courier(
-            writer, settings.senders, clock=self._clock, registry=self.metrics.registry
+            writer,
+            settings.senders,
+            clock=self._clock,
+            registry=self.metrics.registry,
+            portal=settings.portal,
         )
         self._start(courier.run())
         hall = Hall()
