@@ -15,6 +15,7 @@ from authz.decide import combine, failed
 from authz.labels import Labels
 from authz.model import (
     ACTION,
+    Box,
     Effect,
     In,
     Literal,
@@ -73,7 +74,7 @@ def admits(condition: Condition, document: Document) -> tuple[bool, tuple[str, .
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A box of a rule: what the request settles, and what a label does."""
+    """A box of a rule, less what it says of the action: what the request settles, and what a label does."""
 
     rule: Rule
     closed: tuple[Literal, ...]
@@ -88,12 +89,9 @@ class Planner:
         self._place = vocabulary.index[ACTION]
         self._labels = labels
         ranked = sorted(rules, key=_rank)
+        parts = [(box, self._part(rule, box)) for rule in ranked for box in rule.boxes]
         self._parts: Mapping[int, Sequence[_Part]] = {
-            action: [
-                self._part(rule, rest)
-                for rule in ranked
-                for rest in _boxes(rule, self._place, action)
-            ]
+            action: [part for box, part in parts if _stands(box, self._place, action)]
             for action, name in enumerate(self._facts[self._place].values)
             if name in vocabulary.actions and DOCUMENT in vocabulary.actions[name].needs
         }
@@ -108,14 +106,12 @@ class Planner:
         except Exception as exc:  # noqa: BLE001 - whatever went wrong, the answer is a named deny
             return Judgement(verdict=failed(exc))
 
-    def _part(self, rule: Rule, box: Iterable[Literal]) -> _Part:
-        literals = sorted(box, key=lambda li: (facts_of(li), repr(li)))
+    def _part(self, rule: Rule, box: Box) -> _Part:
         is_open = self._labels.is_open
-        return _Part(
-            rule,
-            tuple(li for li in literals if not is_open(li)),
-            tuple(li for li in literals if is_open(li)),
-        )
+        closed = (li for li in box if not is_open(li) and self._place not in facts_of(li))
+        # In one order, so that conditions come out the same each time.
+        ordered = sorted(filter(is_open, box), key=repr)
+        return _Part(rule, tuple(closed), tuple(ordered))
 
     def _judge(self, vector: Vector) -> Judgement:
         for fact, value in zip(self._facts, vector, strict=True):
@@ -153,12 +149,9 @@ class Planner:
                     yield Clause(rule=part.rule, criteria=criteria)
 
 
-def _boxes(rule: Rule, place: int, action: int) -> Iterator[Iterable[Literal]]:
-    """The boxes of a rule that an action leaves standing, without what they say of it."""
-    for box in rule.boxes:
-        named = {li for li in box if isinstance(li, In) and li.fact == place}
-        if all(action in li.allowed for li in named):
-            yield box - named
+def _stands(box: Box, place: int, action: int) -> bool:
+    """Whether a box may hold for an action."""
+    return all(action in li.allowed for li in box if isinstance(li, In) and li.fact == place)
 
 
 def _allowed(allows: Sequence[Clause]) -> Verdict:
