@@ -14,8 +14,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import grpc
 import pytest
 
-from authz import server
 from authz.v1 import authz_pb2 as pb
+from serving import listener
 from serving.listener import HANDSHAKE_S, MAX_MESSAGE, MAX_METADATA
 from serving.watch import WATCH_S
 from tests.e2e import frames
@@ -125,8 +125,8 @@ async def test_connections_that_fall_silent_hold_up_nobody(target):
 
 async def test_more_connections_than_may_be(tmp_path, monkeypatch):
     """One too many is hung up on at once, and those that are there are served."""
-    few = {**dict(server.OPTIONS), "grpc.max_allowed_incoming_connections": 5}
-    monkeypatch.setattr(server, "OPTIONS", tuple(few.items()))
+    few = {**dict(listener.OPTIONS), "grpc.max_allowed_incoming_connections": 5}
+    monkeypatch.setattr(listener, "OPTIONS", tuple(few.items()))
     async with running(tmp_path, policies=copied(tmp_path, "20")) as service:
         await service.door.check(reading())
         port = int(service.service.addresses[0].rpartition(":")[2])
