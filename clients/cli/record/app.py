@@ -2,7 +2,17 @@
 
 import typer
 
-from clients.cli.record import card, changes, deposit, documents, dossiers, follow, pathway, rights
+from clients.cli.record import (
+    card,
+    changes,
+    deposit,
+    documents,
+    dossiers,
+    follow,
+    pathway,
+    rights,
+    sample,
+)
 from dossier.commands import database, keys
 
 app = typer.Typer(
@@ -10,7 +20,7 @@ app = typer.Typer(
     epilog="Exit: 0 done, 1 denied, 2 wrong usage, 3 no answer. Start with: dmp dossier card FILE",
     no_args_is_help=True,
 )
-for part in (card, dossiers, deposit, documents, changes, pathway, follow):
+for part in (card, dossiers, deposit, documents, changes, pathway, follow, sample):
     app.registered_commands += part.app.registered_commands
 app.add_typer(rights.app, name="rights")
 app.add_typer(keys, name="keys")

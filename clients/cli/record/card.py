@@ -105,7 +105,7 @@ def create(
     Exit: 0 created, 1 denied or without consent, 2 wrong usage, 3 no answer.
     """
     on_card = read_card(file)
-    who = _chosen(on_card, person)
+    who = chosen(on_card, person)
     ins = number(who, nir=ins_nir)
     if not ins:
         raise Error(
@@ -227,7 +227,12 @@ def administrative(person: Person, contact: pb.Contact, birth_place: str = "") -
     )
 
 
-def _chosen(on_card: Card, wanted: int) -> Person:
+def chosen(on_card: Card, wanted: int) -> Person:
+    """The person of that number.
+
+    Raises:
+        Error: there is none.
+    """
     try:
         return on_card.person(wanted)
     except CardError as exc:
@@ -238,7 +243,7 @@ def _guardian(on_card: Card, text: str, contact: pb.Contact, *, nir: bool) -> pb
     place, colon, relation = text.partition(":")
     if not colon or not place.isdigit() or not relation:
         raise Error(f"--guardian `{text}`: write number on the card and relation, as 1:FTH")
-    person = _chosen(on_card, int(place))
+    person = chosen(on_card, int(place))
     if not (ins := number(person, nir=nir)):
         raise Error(f"--guardian `{text}`: no number: {why_no_number(person, nir=nir)}")
     return pb.Guardian(

@@ -242,3 +242,36 @@ def test_json_of_a_refusal(terminal, patient):
     assert (refused.exit_code, told["reason_code"]) == (1, "BREAK_GLASS_REASON_MISSING")
     assert told["told"]["fr"] != told["told"]["en"]
     assert len(told["decision_id"]) == 36
+
+
+def test_a_sample_can_be_deposited(terminal, patient):
+    """A sample by whoever speaks, about someone on a card, is deposited and replaced as it is."""
+    card, first, second = (terminal.folder / name for name in ("card.yaml", "1.xml", "2.xml"))
+    about = ("--card", card, "--person", 1)
+    written = terminal.data("sample", first, *about, "--type", "57833-6", "--pdf")
+    deposited = terminal.data("deposit", patient, first)["deposited"][0]
+    terminal.data("sample", second, *about, "--type", "57833-6", "--replaces", written["unique_id"])
+
+    replaced = terminal.run("deposit", patient, second, "--replaces", deposited["document"])
+
+    assert deposited["unique_id"] == written["unique_id"]
+    assert first.stat().st_size == written["size"]
+    assert replaced.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--type", "SYNTHE"), "did you mean `SYNTH`"),
+        (("--person", 9), "no number 9 on the card"),
+    ],
+)
+def test_a_sample_of_nothing(terminal, patient, options, words):
+    """A type or a person that there is not is named, and no file is written."""
+    path = terminal.folder / "sample.xml"
+
+    refused = terminal.run(
+        "sample", path, *("--card", terminal.folder / "card.yaml", "--person", 1), *options
+    )
+
+    assert (refused.exit_code, words in refused.stderr, path.exists()) == (2, True, False), patient
