@@ -1,8 +1,8 @@
 """A dossier of 100,000 documents of which 20 are visible: what the condition of the policies costs in a list.
 
-Three who ask, each kept from all but 20 by another rule. Beside the query with the condition of the shipped
-policies stands the same one with a single test in its place, written by hand by someone who knows the answer;
-and the same without any, which is done after the first 21 rows.
+Three who ask about three such dossiers, in each of which another rule keeps them from all but 20. Beside the
+query with the condition of the shipped policies stands the same one with that single rule, said by hand; and
+the one without any, which is over after the first 21 rows.
 """
 
 import statistics
@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+from uuid import uuid4
 
 from sqlalchemy import Engine, insert, text
 
@@ -42,13 +43,16 @@ from dossier.permit import Turnstile
 from dossier.store import Store
 from storage.database import connect
 
-PATIENT: Final = "1113109067725142806651"
 ME: Final = "00B1038575"
 STRUCTURE: Final = "10B0193488"
 VISIBLE: Final = 20
 PAGE: Final = 20
-CLOSED: Final = "75496-0"
-"""A type of documents that the matrix closes to pharmacists."""
+OPEN: Final = "11488-4"
+CLOSED: Final = (
+    *("34842-5", "68599-0", "75496-0", "83901-9", "86531-1"),
+    *("89601-9", "68817-6", "ATTEST-HEBGT", "ATTEST-RESID", "EXPPAT_3"),
+)
+"""The types of documents that the matrix closes to pharmacists."""
 
 TARGET: Final = 1.5
 NOW: Final = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
@@ -63,29 +67,37 @@ _EVERYTHING: Final = Condition(allow=(Clause(),))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """Who asks, what keeps all but 20 documents from them, and how that is said by hand."""
+    """Who asks about whom, what keeps all but 20 documents from them, and how that is said by hand."""
 
     name: str
+    patient: str
     profession: str
     authorised: bool
     by_hand: Test
+    masked: bool = False
+    types: tuple[str, ...] = (OPEN,)
 
 
 ASKERS: Final = (
     Asker(
         name="a physician, all others masked",
+        patient="1113109067725142806651",
+        masked=True,
         profession="10",
         authorised=True,
         by_hand=Test(field=LabelField.VISIBILITY, values=("MASQUE_PS",), negated=True),
     ),
     Asker(
         name="a pharmacist, all others of a closed type",
+        patient="1541187387477485562488",
+        types=CLOSED,
         profession="21",
         authorised=True,
-        by_hand=Test(field=LabelField.TYPE, values=(CLOSED,), negated=True),
+        by_hand=Test(field=LabelField.TYPE, values=CLOSED, negated=True),
     ),
     Asker(
         name="an author without authorisation",
+        patient="0833910461279517589858",
         profession="10",
         authorised=False,
         by_hand=Test(field=LabelField.AUTHORS, values=(ME,)),
@@ -116,8 +128,8 @@ def run(scale: Scale, tell: Tell) -> list[Section]:
                 ]
         sections.append(
             Section(
-                title=f"A page of {PAGE} out of {documents} documents, {kind}",
-                note=f"{VISIBLE} are visible; the ratio is to the same query with one test by hand",
+                title=f"A page of {PAGE} out of {documents:,} documents, {kind}",
+                note=f"{VISIBLE} are visible; the ratio is to the same query with the rule by hand",
                 figures=tuple(figures),
             )
         )
@@ -145,7 +157,11 @@ def _record(url: str, folder: Path, documents: int) -> Iterator[Record]:
     masters = Masters(folder / "masters")
     masters.create()
     keyring = Keyring.open(keys, masters)
-    _fill(writer, keyring.make(PATIENT), documents)
+    for asker in ASKERS:
+        _fill(writer, keyring.make(asker.patient), asker, documents)
+    if writer.dialect.name == "postgresql":  # as its own housekeeping does sooner or later
+        with writer.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.execute(text("VACUUM ANALYZE"))
     turnstile = Turnstile(_SECRET, clock=time.monotonic)
     yield Record(
         store=Store(writer, reader, keyring, turnstile, clock=lambda: NOW),
@@ -156,33 +172,31 @@ def _record(url: str, folder: Path, documents: int) -> Iterator[Record]:
         engine.dispose()
 
 
-def _fill(writer: Engine, key: Key, documents: int) -> None:
+def _fill(writer: Engine, key: Key, asker: Asker, documents: int) -> None:
     every = max(2, documents // VISIBLE)
     for start in range(0, documents, _PORTION):
         numbers = range(start, min(start + _PORTION, documents))
-        labels = [_label(number, seen=number % every == every // 2) for number in numbers]
+        labels = [_label(asker, number, seen=number % every == every // 2) for number in numbers]
         with writer.begin() as conn:
             conn.execute(insert(tables.documents), [_row(key, label) for label in labels])
             conn.execute(insert(tables.authors), [_author(label) for label in labels])
-    if writer.dialect.name == "postgresql":  # as its own housekeeping does sooner or later
-        with writer.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
-            conn.execute(text("VACUUM ANALYZE"))
 
 
-def _label(number: int, *, seen: bool) -> Label:
+def _label(asker: Asker, number: int, *, seen: bool) -> Label:
     made = NOW - timedelta(hours=number * 7 % 100_000)
+    mine = seen and not asker.authorised
     return Label(
-        id=f"{number * 2_654_435_761 % 2**32:08x}-{number:012x}",
-        entry=f"entry-{number}",
-        patient=PATIENT,
-        unique_id=f"1.2.250.1.213.9.{number}",
-        type="11488-4" if seen else CLOSED,
+        id=str(uuid4()),
+        entry=str(uuid4()),
+        patient=asker.patient,
+        unique_id=f"1.2.250.1.213.9.{uuid4().int}",
+        type=OPEN if seen else asker.types[number % len(asker.types)],
         class_code="10",
         space="3",
         status=Status.APPROVED,
-        visibility=Visibility(masked=not seen),
+        visibility=Visibility(masked=asker.masked and not seen),
         confidentiality="N",
-        authors=(ME if seen else _OTHER,),
+        authors=(ME if mine else _OTHER,),
         structure=STRUCTURE,
         system="bench",
         made_at=made,
@@ -211,7 +225,7 @@ def _row(key: Key, label: Label) -> dict[str, object]:
 
 def _author(label: Label) -> dict[str, object]:
     (author,) = label.authors
-    return {"document": label.id, "author": author, "patient": PATIENT, "place": 0}
+    return {"document": label.id, "author": author, "patient": label.patient, "place": 0}
 
 
 def _decided(bundle: Bundle, asker: Asker) -> Condition:
@@ -221,7 +235,7 @@ def _decided(bundle: Bundle, asker: Asker) -> Condition:
         grantee=ME, kind=GranteeKind.PROFESSIONAL, granted_at=NOW, expires_at=until
     )
     state = PatientState(
-        patient=PATIENT,
+        patient=asker.patient,
         status=DossierStatus.OPEN,
         opened_at=NOW,
         consents=Consents(),
@@ -240,7 +254,7 @@ def _decided(bundle: Bundle, asker: Asker) -> Condition:
         rpc="authz.v1.AuthzService/Filter",
         subject=who,
         action="document.list",
-        patient=PATIENT,
+        patient=asker.patient,
         context=Context(mode="normal"),
         any_document=True,
     )
@@ -258,17 +272,20 @@ def _decided(bundle: Bundle, asker: Asker) -> Condition:
 def _measure(record: Record, asker: Asker, bundle: Bundle, scale: Scale) -> Iterator[Figure]:
     conditions = {
         "the condition of the policies": _decided(bundle, asker),
-        "one test by hand": Condition(allow=(Clause(tests=(asker.by_hand,)),)),
+        "the rule by hand": Condition(allow=(Clause(tests=(asker.by_hand,)),)),
         "none, over after 21 rows": _EVERYTHING,
     }
     decided, by_hand, _ = conditions.values()
-    found = [_ids(record.reader, one) for one in (decided, by_hand)]
+    found = [_ids(record.reader, asker.patient, one) for one in (decided, by_hand)]
     if found[0] != found[1] or len(found[0]) > VISIBLE:
         raise DisagreementError(f"{asker.name}: `{len(found[0])}` and `{len(found[1])}` documents")
     queries: dict[str, Callable[[], object]] = {
-        f"SQL, {name}": _query(record.reader, one) for name, one in conditions.items()
+        f"SQL, {name}": _query(record.reader, asker.patient, one)
+        for name, one in conditions.items()
     }
-    lists = {f"whole list, {name}": _list(record, one) for name, one in conditions.items()}
+    lists = {
+        f"whole list, {name}": _list(record, asker.patient, one) for name, one in conditions.items()
+    }
     for calls in (queries, lists):
         times = _times(calls, scale)
         base = times[next(name for name in times if "by hand" in name)]
@@ -296,17 +313,17 @@ def _times(calls: Mapping[str, Callable[[], object]], scale: Scale) -> dict[str,
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def _ids(reader: Engine, condition: Condition) -> list[str]:
-    query = listing.page(PATIENT, condition, Search(), size=VISIBLE + 1)
+def _ids(reader: Engine, patient: str, condition: Condition) -> list[str]:
+    query = listing.page(patient, condition, Search(), size=VISIBLE + 1)
     with reader.connect() as conn:
         return [row.id for row in conn.execute(query)]
 
 
-def _query(reader: Engine, condition: Condition) -> Callable[[], object]:
-    return lambda: _ids(reader, condition)
+def _query(reader: Engine, patient: str, condition: Condition) -> Callable[[], object]:
+    return lambda: _ids(reader, patient, condition)
 
 
-def _list(record: Record, condition: Condition) -> Callable[[], object]:
+def _list(record: Record, patient: str, condition: Condition) -> Callable[[], object]:
     """The whole of a list but for its decision: searched, unsealed, looked at again, recorded."""
     made = record.mint.issue(
         subject=Asking(kind="professional", id=ME),
@@ -315,7 +332,7 @@ def _list(record: Record, condition: Condition) -> Callable[[], object]:
         decision="",
         reason_code="AUTHORISED",
         obligations=(),
-        patient=PATIENT,
+        patient=patient,
         condition=condition,
     )
 
@@ -323,6 +340,6 @@ def _list(record: Record, condition: Condition) -> Callable[[], object]:
         names = [name for name in made.__dataclass_fields__ if name not in ("until", "seal")]
         fields = {name: getattr(made, name) for name in names}
         permit = record.mint.issue(**{**fields, "decision": str(next(_numbers))})
-        return record.store.list(permit, PATIENT, Search(), size=PAGE)
+        return record.store.list(permit, patient, Search(), size=PAGE)
 
     return call

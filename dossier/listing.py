@@ -29,7 +29,6 @@ from sqlalchemy import (
 
 from clients.sdk.condition import Clause, Condition, LabelField, Test
 from dossier import tables
-from dossier.authorship import part
 from dossier.cursor import Position
 from dossier.errors import ConditionError
 from dossier.model import (
@@ -39,6 +38,7 @@ from dossier.model import (
     Search,
     Status,
 )
+from dossier.rewriting import merge, part
 from storage.columns import Instant
 
 CONFIDENTIALITIES: Final = ("N", "R", "V")
@@ -130,7 +130,7 @@ class _Rows:
 
     def _one_of(self, clauses: Iterable[Clause]) -> ColumnElement[bool]:
         """Whether one of the clauses holds; what costs least is looked at first."""
-        each = sorted((sorted(clause.tests, key=_cost) for clause in clauses), key=_total)
+        each = sorted((sorted(one.tests, key=_cost) for one in merge(clauses)), key=_total)
         return or_(false(), *(and_(true(), *map(self._test, tests)) for tests in each))
 
     def _test(self, test: Test) -> ColumnElement[bool]:

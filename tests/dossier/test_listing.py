@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clients.sdk.condition import Clause, Condition, LabelField, Test
 from dossier import cursor, listing, rows, tables
-from dossier.authorship import part
 from dossier.errors import ConditionError, ListingError, PermitError
 from dossier.judged import as_document
 from dossier.model import Act, Search, Status, Visibility
+from dossier.rewriting import merge, part
 from serving.errors import RequestError
 from tests.dossier.world import DOCTOR, EVERYTHING, JEAN, NOW, PHILIPPE, draft, label
 
@@ -536,3 +536,29 @@ def test_parted_conditions_say_the_same(condition, of):
     admission = (parted.own if own else parted.others).admits(document)
 
     assert condition.admits(document) == admission
+
+
+@settings(max_examples=300, deadline=None)
+@given(conditions("sqlite"), st.sampled_from(list(population("sqlite"))))
+def test_merged_clauses_say_the_same(condition, of):
+    """Merged, clauses hold for the documents for which one of them held."""
+    document = as_document(of)
+    merged = merge(condition.deny)
+
+    assert any(one.holds(document) for one in condition.deny) is any(
+        one.holds(document) for one in merged
+    )
+    assert len(merged) <= len(condition.deny)
+
+
+def test_merged_types():
+    """Closed types and unknown ones become the list of those that are open."""
+
+    def asks(*types, negated):
+        test = Test(field=LabelField.TYPE, values=types, negated=negated)
+        return Clause(tests=(test,), rule="a rule")
+
+    closed, unknown = asks("b", negated=False), asks("a", "b", "c", negated=True)
+    expected = Clause(tests=(Test(field=LabelField.TYPE, values=("a", "c"), negated=True),))
+
+    assert merge((closed, unknown)) == (expected,)
