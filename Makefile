@@ -31,7 +31,7 @@ help: ## List what can be made
 setup: $(READY) ## Make .venv with the pinned, hash-checked packages and the project itself
 	@echo "setup: $(VENV) is ready"
 
-demo: $(READY) ## Start the service and play the story of the 2011 deck against it
+demo: $(READY) ## Start both services and play the story of the 2011 deck on real documents
 	@$(BIN)/dmp demo $(ARGS)
 
 test: $(READY) ## Run all tests but the long forms

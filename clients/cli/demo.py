@@ -141,15 +141,23 @@ def _ending(log: Engine, record: Service, decided: set[str]) -> Ending:
 
 def _messages(outbox: Path) -> tuple[tuple[str, str], ...]:
     """What would have gone to mobile phones, as (to, text); the courier gets a moment for its round."""
-    end = time.monotonic() + _COURIER_S
-    while not outbox.exists() and time.monotonic() < end:
+    end, lines = time.monotonic() + _COURIER_S, _lines(outbox)
+    while time.monotonic() < end:
         time.sleep(_LOOK_S)
-    try:
-        lines = outbox.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ()
+        before, lines = lines, _lines(outbox)
+        if before == lines != []:
+            break
     found = map(json.loads, lines)
     return tuple((one["to"], one["text"]) for one in found)
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a file that may not be there yet."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return text[: text.rfind("\n") + 1].splitlines()
 
 
 def _wait(services: Sequence[Service]) -> None:

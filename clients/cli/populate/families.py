@@ -73,7 +73,7 @@ def _family(seed: int, family: int, number: int) -> list[Patient]:
     name = dice.pick(FAMILIES)
     couple, young = dice.chance(600), dice.chance(550)
     children = dice.weighted(((3, 0), (4, 1), (5, 2), (2, 3))) if young else 0
-    age = dice.between(26, 48) if young else dice.between(30, 96)
+    age = dice.between(30, 48) if young else dice.between(30, 96)
     first = dice.pick("FM")
     found: list[Patient] = []
 
@@ -107,7 +107,7 @@ def _family(seed: int, family: int, number: int) -> list[Patient]:
     add(first, _day(dice, age), name if first == "M" else dice.pick(FAMILIES), "", child=False)
     if couple:
         second = "M" if first == "F" else "F"
-        born = _day(dice, max(age - dice.between(-4, 6), 21))
+        born = _day(dice, max(age - dice.between(-4, 6), 29))
         takes = second == "F" and dice.chance(600)
         add(
             second,
@@ -120,8 +120,10 @@ def _family(seed: int, family: int, number: int) -> list[Patient]:
         (one.ins, "MTH" if one.sex == "F" else "FTH", one.family_name, " ".join(one.given_names))
         for one in found
     )
+    years = 0
     for _ in range(children):
-        add(dice.pick("FM"), _day(dice, dice.between(1, 11)), name, "", child=True)
+        years += dice.between(2, 3)
+        add(dice.pick("FM"), _day(dice, years), name, "", child=True)
     return found
 
 

@@ -103,7 +103,8 @@ def list_documents(
         parts.append(Text(session.say(Said("Aucun document à voir.", "No document to see."))))
     if answer.cursor:
         more = Said("la suite : --cursor", "more: --cursor")
-        parts.append(Text(f"{session.say(more)} {answer.cursor}", style="dim"))
+        line = f"{session.say(more)} {answer.cursor}"
+        parts.append(Text(line, style="dim", no_wrap=True, overflow="ignore"))
     warned = look.warnings(answer.ruling, (), session.language)
     session.show(answer, *warned, *parts, look.footer(answer.ruling))
 

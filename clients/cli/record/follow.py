@@ -249,4 +249,5 @@ def settings(
 
 def _more(session: Session, cursor: str) -> list[Text]:
     more = Said("la suite : --cursor", "more: --cursor")
-    return [Text(f"{session.say(more)} {cursor}", style="dim")] if cursor else []
+    line = Text(f"{session.say(more)} {cursor}", style="dim", no_wrap=True, overflow="ignore")
+    return [line] if cursor else []

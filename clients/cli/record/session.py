@@ -70,7 +70,8 @@ class Session:
         """Shows parts to people, marked as the circumstances want it."""
         console = show.console()
         for part in look.framed(parts, self.context, self.language):
-            console.print(part)
+            whole = isinstance(part, Text) and bool(part.no_wrap)  # to be copied
+            console.print(part, soft_wrap=whole)
 
     def tell(self, data: object) -> None:
         """One JSON object for programs."""

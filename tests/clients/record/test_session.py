@@ -13,6 +13,7 @@ from clients.cli.point import Error
 from clients.cli.record.app import app
 from clients.cli.record.session import line_security
 from clients.cli.record.speaker import CAST, read, speaker
+from tests.shared import ROOT
 
 INS = "1541187387477485562488"
 
@@ -32,6 +33,17 @@ def test_help_has_examples(terminal, command):
     assert shown.exit_code == 0
     assert f"dmp dossier {command}" in words
     assert "Exit: 0" in words
+
+
+def test_commands_of_the_docs_are_there():
+    """Each command that the page on the record names is one."""
+    page = (ROOT / "docs" / "dossier.md").read_text(encoding="utf-8")
+    groups = {group.name for group in app.registered_groups}
+
+    named = set(re.findall(r"dmp dossier ([a-z-]+)", page))
+
+    assert {"card", "create", "deposit", "list", "read", "pathway", "trace", "keys"} <= named
+    assert named <= {*_commands(), *groups}
 
 
 def test_it_is_listed(terminal):
