@@ -16,6 +16,8 @@ from dossier.errors import Error
 from dossier.keys.keyring import MIGRATIONS as KEYS_MIGRATIONS
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
+from serving.clock import utc_now
+from serving.servicelog import cause_of
 from storage.database import connect
 from storage.errors import Error as StorageError
 
@@ -23,7 +25,8 @@ USAGE: Final = 2
 UNUSABLE: Final = 3
 
 keys = typer.Typer(
-    help="Create, rotate and retire the master keys. Needs no service.", no_args_is_help=True
+    help="Create, rotate and retire the master keys, and destroy keys of patients. Needs no service.",
+    no_args_is_help=True,
 )
 database = typer.Typer(
     help="Bring the tables of the record up to date. Needs no service.", no_args_is_help=True
@@ -49,7 +52,7 @@ _RECORD: Final = "sqlite:///var/dossier.db"
 
 @keys.callback()
 def _of_keys() -> None:
-    """Create, rotate and retire the master keys. Needs no service."""
+    """Create, rotate and retire the master keys, and destroy keys of patients. Needs no service."""
 
 
 @database.callback()
@@ -140,6 +143,33 @@ def retire(
         print(f"{master} is gone")
 
 
+@keys.command()
+def destroy(
+    patient: Annotated[str, typer.Argument(metavar="INS", help="Whose.")],
+    masters: MastersFolder = _MASTERS,
+    url: KeysUrl = _KEYS,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Yes: nobody will ever read these documents again.")
+    ] = False,
+) -> None:
+    """Destroy the key of a patient, ten years after closure: the documents can't be read any more, by nobody.
+
+    Older backups of the keys still hold it until the master key of then is retired: docs/keys.md.
+
+    Examples:
+      dmp dossier keys destroy 1541187387477485562488 --yes
+
+    Exit: 0 destroyed, 2 there is no such key or --yes is missing, 3 the database can't be used.
+    """
+    if not yes:
+        _fail("nobody could read the documents of this patient any more, ever: --yes", USAGE)
+    with _told(), _opened(url) as engine:
+        Keyring.open(engine, Masters(masters)).destroy(patient, at=utc_now())
+        print(
+            "the key is destroyed; to make older backups of it useless, create, rewrap and retire"
+        )
+
+
 @keys.command("migrate")
 def migrate_keys(url: KeysUrl = _KEYS) -> None:
     """Bring the tables of the keys to the shape that this version of dmp works with.
@@ -190,8 +220,10 @@ def _told() -> Iterator[None]:
     """Tells what goes wrong in one line."""
     try:
         yield
-    except (StorageError, SQLAlchemyError) as exc:
+    except StorageError as exc:
         _fail(" ".join(str(exc).split()), UNUSABLE)
+    except SQLAlchemyError as exc:
+        _fail(cause_of(exc), UNUSABLE)
     except Error as exc:
         _fail(str(exc), USAGE)
 

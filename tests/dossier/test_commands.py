@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clients.cli.record.app import app
+from dossier.errors import KeyDestroyedError
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from storage.database import connect
@@ -56,6 +57,40 @@ def test_nothing_is_retired_by_a_slip(keys, tmp_path):
 
     assert (refused.exit_code, "--yes" in refused.stderr) == (2, True)
     assert old in Masters(tmp_path / "masters").ids()
+
+
+def test_destroying(keys, tmp_path):
+    """A patient's key is destroyed when that is meant; there is none to destroy for another number."""
+    keys("create")
+    keyring(tmp_path).make(JEAN)
+
+    slip, unknown = keys("destroy", JEAN), keys("destroy", "0833910461279517589858", "--yes")
+    kept = keys("list").stdout
+    done = keys("destroy", JEAN, "--yes")
+
+    assert [slip.exit_code, unknown.exit_code, done.exit_code] == [2, 2, 0]
+    assert ("--yes" in slip.stderr, "the number is right" in unknown.stderr) == (True, True)
+    assert "wraps 1" in kept
+    assert "wraps 0" in keys("list").stdout
+    with pytest.raises(KeyDestroyedError):
+        keyring(tmp_path).make(JEAN)
+
+
+def test_errors_of_the_database_quote_nothing(keys, tmp_path):
+    """What a database says of a statement is told without its values."""
+    keys("create")
+    keyring(tmp_path).make(JEAN)
+    engine = connect(f"sqlite:///{tmp_path}/keys.db")
+    with engine.begin() as conn:
+        conn.exec_driver_sql(
+            "CREATE TRIGGER no BEFORE UPDATE ON patient_keys BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    engine.dispose()
+
+    failed = keys("destroy", JEAN, "--yes")
+
+    assert failed.exit_code == 3
+    assert JEAN not in failed.stderr
 
 
 @pytest.mark.parametrize("words", [("list",), ("rewrap",)])
