@@ -35,6 +35,7 @@ from clients.cli.record.link import ADDRESS, Record, RefusedError
 from clients.cli.record.session import line_security
 
 TIMEOUT_S: Final = 30.0
+_ONWARD: Final = "what was done stays; the same command goes on from there"
 
 Work = tuple[Patient, list[Paper]]
 Result = TypeVar("Result")
@@ -119,7 +120,7 @@ def _run(
     try:
         with (
             Record(address, timeout_s=TIMEOUT_S, security=security) as record,
-            ThreadPoolExecutor(in_flight) as pool,
+            _pool(in_flight) as pool,
         ):
             loader = Loader(record=Asking(record), seed=seed, count=count)
             under_way: set[Future[None]] = set()
@@ -131,6 +132,19 @@ def _run(
                 under_way = _settled(under_way, FIRST_COMPLETED)
     except Error as exc:
         _fail(exc, as_json=as_json)
+    except KeyboardInterrupt:
+        print(f"stopped: {_ONWARD}", file=sys.stderr)
+        raise
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads; what waits when the block is left is not begun."""
+    pool = ThreadPoolExecutor(size)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _settled(under_way: set[Future[None]], when: str) -> set[Future[None]]:
@@ -212,9 +226,8 @@ def _fail(error: Error, *, as_json: bool) -> NoReturn:
         told = f"{error.reason_code}: {told}"
     if error.violations:
         told += "".join(f"; {field}: {problem}" for field, problem in error.violations)
-    onward = "what was done stays; the same command goes on from there"
     if as_json:
-        print(json.dumps({"error": told, "refused": known, "onward": onward}, ensure_ascii=False))
+        print(json.dumps({"error": told, "refused": known, "onward": _ONWARD}, ensure_ascii=False))
     else:
-        print(f"error: {told}: {onward}", file=sys.stderr)
+        print(f"error: {told}: {_ONWARD}", file=sys.stderr)
     raise typer.Exit(error.exit_code)

@@ -18,6 +18,8 @@ _ROOT: Final = "1.2.250.1.213.1.1.9.2025"
 _LOCAL: Final = "1.2.250.1.213.1.1.4.12"
 _PATIENT_ROLES: Final = "1.2.250.1.213.1.1.4.6"
 _YEARS: Final = 9
+_STEPS: Final = (7_919, 7_907, 7_901)
+"""Primes, one of which divides no population of less than half a billion."""
 
 _DRUGS: Final = (
     "Paracétamol 1 g",
@@ -121,9 +123,12 @@ class Paper:
 def papers(seed: int, people: list[Patient], count: int) -> dict[int, list[Paper]]:
     """So many documents, by the number of their patient, the oldest first."""
     found: dict[int, list[Paper]] = {}
+    size = len(people)
+    # Those who have many are spread over the whole population.
+    step = next(one for one in _STEPS if size % one)
     for number in range(count):
         dice = Dice(seed, "paper", number)
-        patient = people[dice.skewed(len(people))]
+        patient = people[dice.skewed(size) * step % size]
         found.setdefault(patient.number, []).append(_paper(seed, number, patient, dice))
     for one in found.values():
         one.sort(key=lambda paper: (paper.made_at, paper.number))

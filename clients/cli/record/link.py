@@ -126,6 +126,8 @@ class Record:
             case sdk.FailedError() if _code(cause) is grpc.StatusCode.UNIMPLEMENTED:
                 cure = "name the one of `dmp serve dossier` with --address"
                 return UnreachableError(f"`{self._address}` is another service: {cure}")
+            case sdk.FailedError() if _code(cause) is grpc.StatusCode.PERMISSION_DENIED:
+                return UnreachableError(f"`{self._address}`: {_details(cause)}")
             case sdk.FailedError() if isinstance(cause, grpc.RpcError):
                 said = cause.details() or _code(cause)
                 return UnreachableError(f"`{self._address}` failed: {said}: its log says why")
@@ -135,6 +137,10 @@ class Record:
 
 def _code(error: BaseException | None) -> grpc.StatusCode | None:
     return error.code() if isinstance(error, grpc.RpcError) else None
+
+
+def _details(error: BaseException | None) -> str:
+    return (error.details() or "") if isinstance(error, grpc.RpcError) else ""
 
 
 def _refusal(error: grpc.RpcError) -> RefusedError | None:
