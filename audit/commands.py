@@ -3,9 +3,8 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import orjson
 import typer
@@ -14,8 +13,10 @@ from sqlalchemy import Connection, inspect, text
 
 from audit import database, display, reader
 from audit.completeness import check
-from audit.errors import AddressError, EntryError, Error, LogDamagedError
+from audit.errors import LogDamagedError
+from audit.evidence_commands import keys, receipt, verifying
 from audit.reader import Stored
+from audit.terminal import DATABASE, Database, exit_codes, fail, named
 from audit.verify import verify as verify_log
 from serving.clock import utc_now
 
@@ -28,16 +29,14 @@ def _audit() -> None:
     """See whether everything adds up. Needs no service."""
 
 
+audit.add_typer(verifying, name="verify")
+audit.add_typer(keys, name="keys")
+audit.command()(receipt)
+
 _POLL_S: Final = 0.5
-_MAX_DIGITS: Final = 18  # what a 64-bit index surely holds; 32 digits may be a UUID
 _WIDE: Final = 160  # columns, when the output is no terminal
 
-Database = Annotated[
-    str,
-    typer.Option("--database", envvar="DMP_DATABASE", metavar="URL", help="Where the log is kept."),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="The exact entries, one JSON object a line.")]
-_DEFAULT: Final = "sqlite:///var/dmp.db"
 
 
 @app.command()
@@ -45,7 +44,7 @@ def tail(
     n: Annotated[int, typer.Option("-n", min=0, help="How many entries.")] = 20,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
     as_json: AsJson = False,
-    url: Database = _DEFAULT,
+    url: Database = DATABASE,
 ) -> None:
     """Print the last entries of the log, oldest first.
 
@@ -56,7 +55,7 @@ def tail(
 
     Exit: 0 done, 1 the log is damaged, 2 wrong usage, 3 the database can't be read.
     """
-    with _exit_codes():
+    with exit_codes():
         engine = database.reader(url)
         with database.snapshot(engine) as conn:
             found, seen = reader.tail(conn, n), reader.ends(conn)
@@ -72,7 +71,7 @@ def tail(
 def show(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="A decision's id, or its # in tail.")],
     as_json: AsJson = False,
-    url: Database = _DEFAULT,
+    url: Database = DATABASE,
 ) -> None:
     """Print one entry with all its fields, its facts in words.
 
@@ -83,10 +82,10 @@ def show(
 
     Exit: 0 done, 1 no such entry, 2 wrong usage, 3 the database can't be read.
     """
-    with _exit_codes(), database.snapshot(database.reader(url)) as conn:
-        found = list(_wanted(conn, wanted))
+    with exit_codes(), database.snapshot(database.reader(url)) as conn:
+        found = list(named(conn, wanted))
         if not found:
-            _fail(f"no entry `{wanted}` in the log", 1)
+            fail(f"no entry `{wanted}` in the log", 1)
         for stored in found:
             if as_json:
                 _print([stored], as_json=True)
@@ -97,7 +96,7 @@ def show(
 @app.command()
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a log.")] = False,
-    url: Database = _DEFAULT,
+    url: Database = DATABASE,
 ) -> None:
     """Derive the log again from its stored bytes, and say the first thing that is wrong.
 
@@ -109,7 +108,7 @@ def verify(
 
     Exit: 0 intact, 1 damaged, 2 wrong usage, 3 the database can't be read.
     """
-    with _exit_codes(), database.snapshot(database.reader(url)) as conn:
+    with exit_codes(), database.snapshot(database.reader(url)) as conn:
         verdicts = [_verdict(conn, origin) for origin in reader.origins(conn)]
     for verdict in verdicts:
         if as_json:
@@ -140,7 +139,7 @@ def completeness(
         str, typer.Option(metavar="NAME", help="As whom it calls the decision point.")
     ] = "dossier",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    url: Database = _DEFAULT,
+    url: Database = DATABASE,
 ) -> None:
     """Hold what the dossier did against what it was permitted: exactly one decision for each act.
 
@@ -153,7 +152,7 @@ def completeness(
     Exit: 0 complete, 1 something is missing or differs, 2 wrong usage, 3 a database can't be read.
     """
     with (
-        _exit_codes(),
+        exit_codes(),
         database.reader(dossier).connect() as record,
         database.snapshot(database.reader(url)) as log,
     ):
@@ -177,20 +176,6 @@ def _verdict(conn: Connection, origin: str) -> dict[str, object]:
         return {"origin": origin, "intact": False, **where}
     found = {"count": verified.count, "hash": verified.hash.hex()}
     return {"origin": origin, "intact": True, **found}
-
-
-def _wanted(conn: Connection, wanted: str) -> Iterator[Stored]:
-    """The entry with an id; or, of every log, the one with a number."""
-    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= _MAX_DIGITS):
-        found = reader.find(conn, wanted)
-        if found is not None:
-            yield found
-        return
-    index = int(wanted)
-    for origin in reader.origins(conn):
-        for stored in reader.read(conn, origin=origin, start=index, limit=1):
-            if stored.index == index:  # not so where a batch was removed
-                yield stored
 
 
 def _since(conn: Connection, seen: dict[str, int]) -> Iterator[Stored]:
@@ -227,23 +212,3 @@ def _print(found: Iterable[Stored], *, as_json: bool, header: bool = True) -> No
 
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Errors of the room become a line on standard error and an exit code."""
-    try:
-        yield
-    except (AddressError, EntryError) as exc:
-        _fail(str(exc), 2)
-    except LogDamagedError as exc:
-        _fail(str(exc), 1)
-    except Error as exc:
-        _fail(str(exc), 3)
-    except KeyboardInterrupt:
-        raise typer.Exit(0) from None
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(code)

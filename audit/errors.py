@@ -40,6 +40,7 @@ class LogDamagedError(Error):
         origin: the log.
         index: the first entry that is wrong, or where it should have been.
         damage: what happened to it.
+        what: the same in words.
     """
 
     def __init__(self, origin: str, index: int, damage: Damage, what: str) -> None:
@@ -47,6 +48,7 @@ class LogDamagedError(Error):
         self.origin = origin
         self.index = index
         self.damage = damage
+        self.what = what
 
 
 class AddressError(Error):

@@ -100,6 +100,11 @@ class Verifier:
         """Whether a signature says that it was made by this key."""
         return (signature.name, signature.key_id) == (self.name, self.key_id)
 
+    def time(self, signature: Signature) -> int | None:
+        """When a cosignature was made, in seconds since 1970; None for that of a log."""
+        own = self.type is KeyType.COSIGNATURE
+        return int.from_bytes(signature.data[:_TIME_BYTES]) if own else None
+
     def accepts(self, text: str, signature: Signature) -> bool:
         """Whether a signature over a text was made by this key."""
         data, signed = signature.data, text

@@ -116,12 +116,14 @@ def bundle(leaves: Iterable[bytes]) -> bytes:
     Raises:
         FormatError: the data of a leaf are too long.
     """
-    parts = []
-    for data in leaves:
-        if len(data) > _MAX_DATA:
-            raise FormatError(f"entry: {len(data)} bytes, {_MAX_DATA} at most")
-        parts += [len(data).to_bytes(_LENGTH), data]
-    return b"".join(parts)
+    every = list(leaves)
+    lengths = set(map(len, every))
+    if any(length > _MAX_DATA for length in lengths):
+        raise FormatError(f"entry: {max(lengths)} bytes, {_MAX_DATA} at most")
+    if len(lengths) == 1:  # as in our logs: all of it in one go
+        length = lengths.pop().to_bytes(_LENGTH)
+        return length + length.join(every)
+    return b"".join(part for data in every for part in (len(data).to_bytes(_LENGTH), data))
 
 
 def unbundle(data: bytes) -> tuple[bytes, ...]:

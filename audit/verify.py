@@ -23,8 +23,8 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
-    """The last entry of a patient, while verifying."""
+class Last:
+    """The last entry of a patient, as the entries have it."""
 
     seq: int
     commitment: bytes
@@ -49,7 +49,7 @@ def verify(conn: Connection, origin: str) -> Verified:
         LogDamagedError: the first thing that does not hold.
     """
     end, link = 0, GENESIS
-    patients: dict[str, _Last] = {}
+    patients: dict[str, Last] = {}
     for batch in batches(conn, origin):
         for entry, digest in check(batch, first_index=end, previous=link):
             _follow(origin, entry, digest, patients)  # (5)
@@ -58,7 +58,7 @@ def verify(conn: Connection, origin: str) -> Verified:
     if head is None:
         raise LogDamagedError(origin, end, Damage.HEAD, f"there is no head, but {end} entries")
     check_end(origin, (end, link), (head.next_index, head.hash))  # (6)
-    _check_patients(conn, origin, head.handle_key, patients)  # (7)
+    check_patients(conn, origin, head.handle_key, patients)  # (7)
     return Verified(end, link)
 
 
@@ -126,7 +126,7 @@ def _blame(batch: Batch, entries: list[Entry]) -> LogDamagedError:
     return LogDamagedError(batch.origin, here, Damage.ALTERED, what)
 
 
-def _follow(origin: str, entry: Entry, digest: bytes, patients: dict[str, _Last]) -> None:
+def _follow(origin: str, entry: Entry, digest: bytes, patients: dict[str, Last]) -> None:
     """Step 5 for one entry: it follows the last one of its patient."""
     patient: object = entry.get("patient", "")
     if patient == "":
@@ -136,14 +136,29 @@ def _follow(origin: str, entry: Entry, digest: bytes, patients: dict[str, _Last]
         raise LogDamagedError(origin, index, Damage.PATIENT, f"its patient is `{patient!r}`")
     last = patients.get(patient)
     seq, previous = (last.seq, last.commitment.hex()) if last else (0, "")
-    if entry.get("patient_seq") != seq + 1 or entry.get("patient_prev") != previous:
-        what = f"it says it is number {entry.get('patient_seq')} of its patient after "
-        what += f"`{entry.get('patient_prev')}`, but is number {seq + 1} after `{previous}`"
-        raise LogDamagedError(origin, index, Damage.PATIENT, what)
-    patients[patient] = _Last(seq + 1, digest, index)
+    said = entry.get("patient_seq"), entry.get("patient_prev")
+    if said != (seq + 1, previous):
+        raise misfit(origin, index, said, (seq + 1, previous))
+    patients[patient] = Last(seq + 1, digest, index)
 
 
-def _check_patients(conn: Connection, origin: str, key: bytes, patients: dict[str, _Last]) -> None:
+def misfit(
+    origin: str, index: int, said: tuple[object, object], due: tuple[int, str]
+) -> LogDamagedError:
+    """The error for an entry that does not follow the last one of its patient.
+
+    Args:
+        origin: the log.
+        index: of the entry.
+        said: the number and the commitment before it, as the entry says.
+        due: as they should be.
+    """
+    what = f"it says it is number {said[0]} of its patient after `{said[1]}`, "
+    what += f"but is number {due[0]} after `{due[1]}`"
+    return LogDamagedError(origin, index, Damage.PATIENT, what)
+
+
+def check_patients(conn: Connection, origin: str, key: bytes, patients: dict[str, Last]) -> None:
     """Step 7: the writer would go on from where the entries end."""
     derived = {handle(key, patient): last for patient, last in patients.items()}
     wrong = []
