@@ -27,12 +27,8 @@ from audit.receipts import receipt_of
 from audit.terminal import DATABASE, Database, exit_codes, fail, is_for_command, named
 from audit.trusted import Trust
 
-verifying = typer.Typer(
-    help="Verify the log, or a receipt. Needs no service.", invoke_without_command=True
-)
-keys = typer.Typer(
-    help="Show the verifier keys of the logs, or make one.", invoke_without_command=True
-)
+verifying = typer.Typer(invoke_without_command=True)
+keys = typer.Typer(invoke_without_command=True)
 
 EVIDENCE: Final = Path("var/evidence")
 _WIDE: Final = 160  # columns, when the output is no terminal
@@ -66,7 +62,7 @@ def verify(
     as_json: AsJson = False,
     url: Database = DATABASE,
 ) -> None:
-    """Derive the log again from its stored bytes, and hold it against what was signed.
+    """Verify the log: derive it again from its stored bytes, and hold it against what was signed.
 
     Tells the first entry that was altered, removed, moved, cut off or taken back to an older copy. A
     checkpoint that was kept elsewhere shows what an owner of database, tiles and key could hide.
@@ -140,7 +136,7 @@ def verify_receipt(
             display.sheet(stored, None)
         )
     if unknown:
-        fail("that key is the receipt's own: give the one that the log has published, by --key", 1)
+        fail("not proved: that key is the receipt's own: give the published one by --key", 1)
 
 
 def receipt(
@@ -185,7 +181,7 @@ def receipt(
 
 @keys.callback()
 def show_keys(context: typer.Context, evidence: Folder = EVIDENCE, as_json: AsJson = False) -> None:
-    """Print the verifier keys of the logs: what whoever verifies must know, and witnesses are told.
+    """Print the verifier keys of the logs, which whoever verifies must know; or make one.
 
     Examples:
       dmp audit keys
