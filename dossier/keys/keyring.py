@@ -11,14 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from dossier import transaction
 from dossier.dialects import insert_once
 from dossier.errors import KeyDestroyedError, KeyMissingError, MasterError, SealError
-from dossier.keys import tables
+from dossier.keys import rotation, tables
 from dossier.keys.masters import MasterKeys
-from dossier.keys.sealing import KEY_BYTES, Key, Place, Purpose, Random
+from dossier.keys.rotation import place
+from dossier.keys.sealing import KEY_BYTES, Key, Random
 from storage.migration import Migrations
 
 MIGRATIONS: Final = Migrations(
@@ -31,17 +32,8 @@ MIGRATIONS: Final = Migrations(
 Progress = Callable[[int, int], None]
 """Is told how many are done, and of how many."""
 
-_PORTION: Final = 200
-"""So many keys are wrapped anew in one transaction."""
-
 _keys: Final = tables.keys.c
 _masters: Final = tables.masters.c
-
-_EXCHANGE: Final = (
-    update(tables.keys)
-    .where(_keys.patient == bindparam("whose"), _keys.wrapped == bindparam("old"))
-    .values(master=bindparam("master"), wrapped=bindparam("wrapped"))
-)
 
 
 class Keyring:
@@ -145,7 +137,7 @@ class Keyring:
         """
 
         def work(conn: Connection) -> None:
-            _wipe(conn)
+            rotation.wipe(conn)
             row = _row(conn, patient)
             if row is None:
                 raise KeyMissingError("no key of this patient: look whether the number is right")
@@ -169,26 +161,17 @@ class Keyring:
         """
         newest = self._masters.newest()
         transaction.run(self._engine, lambda conn: self._succeed(conn, newest))
-        older = (_keys.master != newest, _keys.wrapped.is_not(None))
         with self._reader.connect() as conn:
-            total = conn.scalar(select(func.count()).where(*older)) or 0
-        after, done, damaged = "", 0, 0
-
-        def portion(conn: Connection) -> tuple[str, int, int]:
-            _wipe(conn)
-            some = select(tables.keys).where(*older, _keys.patient > after)
-            rows = conn.execute(some.order_by(_keys.patient).limit(_PORTION)).all()
-            anew = [one for row in rows if (one := self._wrapped_anew(row, newest))]
-            if anew:
-                conn.execute(_EXCHANGE, anew)
-            return (rows[-1].patient if rows else ""), len(anew), len(rows) - len(anew)
-
+            total = conn.scalar(select(func.count()).where(*rotation.older(newest))) or 0
+        done = 0
         while True:
-            after, well, ill = transaction.run(self._engine, portion)
-            done, damaged = done + well, damaged + ill
-            if progress is not None:
-                progress(done + damaged, total)
-            if not after:
+            well = damaged = 0
+            for some, ill in rotation.portions(self._engine, self._masters, newest):
+                well, damaged = well + some, damaged + ill
+                if progress is not None:
+                    progress(done + well + damaged, total)
+            done += well
+            if not well:
                 break
         self._settle()
         if damaged:
@@ -230,7 +213,7 @@ class Keyring:
             raise KeyDestroyedError(
                 "the key of this patient was destroyed: what it sealed is gone for good"
             )
-        return Key(self._masters.unwrap(row.master, row.wrapped, _place(patient, row.master)))
+        return Key(self._masters.unwrap(row.master, row.wrapped, place(patient, row.master)))
 
     def _new(self, conn: Connection, patient: str) -> tuple[bytes, dict[str, object]]:
         """A new key, and the columns that hold it wrapped."""
@@ -241,7 +224,7 @@ class Keyring:
                 " another one"
             )
         secret = self._random(KEY_BYTES)
-        wrapped = self._masters.wrap(master, secret, _place(patient, master))
+        wrapped = self._masters.wrap(master, secret, place(patient, master))
         return secret, {"master": master, "wrapped": wrapped}
 
     def _register(self, conn: Connection, master: str) -> bool:
@@ -257,14 +240,6 @@ class Keyring:
             raise MasterError(f"`{newest}` was replaced: bring back the one that replaced it")
         conn.execute(update(tables.masters).where(_masters.id != newest).values(closed=True))
 
-    def _wrapped_anew(self, row: Row[Any], newest: str) -> dict[str, object] | None:
-        try:
-            secret = self._masters.unwrap(row.master, row.wrapped, _place(row.patient, row.master))
-        except SealError:
-            return None
-        wrapped = self._masters.wrap(newest, secret, _place(row.patient, newest))
-        return {"whose": row.patient, "old": row.wrapped, "master": newest, "wrapped": wrapped}
-
     def _settle(self) -> None:
         """Lets SQLite overwrite its write-ahead log, where what was removed still stands."""
         if self._engine.dialect.name != "sqlite":
@@ -273,15 +248,5 @@ class Keyring:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _place(patient: str, master: str) -> Place:
-    return Place(purpose=Purpose.KEY, patient=patient, of=master)
-
-
 def _row(conn: Connection, patient: str) -> Row[Any] | None:
     return conn.execute(select(tables.keys).where(_keys.patient == patient)).one_or_none()
-
-
-def _wipe(conn: Connection) -> None:
-    """Lets SQLite overwrite what is removed; PostgreSQL does when it vacuums."""
-    if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql("PRAGMA secure_delete=ON")
