@@ -103,8 +103,8 @@ def compare(
     before = int(settled.timestamp() * 1000)
     faults: list[Finding] = []
     matched: set[str] = set()
-    calls: set[str] = set()
-    denied: list[tuple[str, str, str]] = []
+    told: set[str] = set()
+    denied: list[tuple[str, str, set[str]]] = []
     unused = recent = 0
     for entry in entries:
         if entry.get("caller") != service:
@@ -115,7 +115,8 @@ def compare(
             if uuid7_ms(decision) >= before:
                 recent += 1
             elif entry["effect"] == "deny":
-                denied.append((decision, entry["action"], entry.get("call", "")))
+                asked_in = {entry.get("call", ""), entry.get("trace_id", "")} - {""}
+                denied.append((decision, entry["action"], asked_in))
             else:
                 unused += 1
             continue
@@ -124,17 +125,18 @@ def compare(
         elif act != _said(entry):
             faults.append(Finding(fault=Fault.DIFFERENT, decision=decision, action=act[1]))
         matched.add(decision)
-        calls.add(entry.get("call", ""))
+        told.add(entry.get("call", ""))
+        told.add(entry.get("trace_id", ""))
     faults += [
         Finding(fault=Fault.UNDECIDED, decision=decision, action=act[1])
         for decision, act in found.items()
         if decision not in matched
     ]
-    # Of one call with several questions, one act tells; the others narrowed what it may tell.
+    # Of several questions that were asked for one request, one act tells; the others found what may be told.
     faults += [
         Finding(fault=Fault.UNRECORDED, decision=decision, action=action)
-        for decision, action, call in denied
-        if call not in calls
+        for decision, action, asked_in in denied
+        if not asked_in & told
     ]
     wrong = {finding.decision for finding in faults}
     return Completeness(

@@ -24,6 +24,8 @@ from storage.errors import Error as StorageError
 USAGE = 2
 UNREACHABLE = 3
 
+DEFAULT = ("127.0.0.1:7443=operator", "127.0.0.1:7446=dossier")
+
 EXAMPLES = """\
 examples:
   dmp serve authz
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--listen",
         action="append",
         metavar="ADDRESS[=SERVICE]",
-        help="default: 127.0.0.1:7443=operator; may be repeated",
+        help="default: 127.0.0.1:7443=operator and 127.0.0.1:7446=dossier; may be repeated",
     )
     add_tls(parser).add_argument(
         "--token-keys",
@@ -73,9 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         secured = tls(given)
         settings = Settings(
-            listeners=listeners(
-                given.listen or ["127.0.0.1:7443=operator"], tls=secured is not None
-            ),
+            listeners=listeners(given.listen or DEFAULT, tls=secured is not None),
             database=given.database,
             policies=given.policies or default_folder(),
             origin=given.origin,

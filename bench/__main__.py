@@ -17,6 +17,7 @@ from bench import (
     activating,
     deciding,
     growth,
+    listing,
     picture,
     populating,
     profiling,
@@ -37,6 +38,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "activating": activating.run,
     "populating": populating.run,
     "recording": recording.run,
+    "listing": listing.run,
 }
 WIDTH: Final = 120
 """Of the table where no terminal tells its own."""

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_tls(parser)
     authz = parser.add_argument_group("the decision point")
     authz.add_argument(
-        "--authz", default="127.0.0.1:7443", metavar="ADDRESS", help="default: %(default)s"
+        "--authz", default="127.0.0.1:7446", metavar="ADDRESS", help="default: %(default)s"
     )
     authz.add_argument(
         "--authz-roots",

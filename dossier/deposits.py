@@ -146,6 +146,19 @@ def _profession(role: str) -> str:
     return rest.partition("/")[0] if kind == "G15" else ""
 
 
+def inheriting(standing: Label, draft: Draft) -> Draft:
+    """A new version is kept from those from whom the one before is kept: the patient's will outlasts it."""
+    old, new = standing.visibility, draft.label.visibility
+    kept = Visibility(
+        masked=old.masked or new.masked,
+        hidden_from_patient=old.hidden_from_patient or new.hidden_from_patient,
+        hidden_from_representatives=(
+            old.hidden_from_representatives or new.hidden_from_representatives
+        ),
+    )
+    return replace(draft, label=replace(draft.label, visibility=kept))
+
+
 def as_judged(standing: Label, new: Label) -> Label:
     """What is judged when a document is replaced: the standing one, as the new one would be seen."""
     return replace(standing, visibility=new.visibility, confidentiality=new.confidentiality)

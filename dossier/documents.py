@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from clients.sdk.asking import How
 from dossier import wire
-from dossier.deposits import Checker, as_judged, check_replacement
+from dossier.deposits import Checker, as_judged, check_replacement, inheriting
 from dossier.errors import StaleError
 from dossier.gate import Asker, Gate
 from dossier.model import Act, Draft, Label, Shown, Status
@@ -58,9 +58,9 @@ class Documents:
         drafts = await asyncio.to_thread(self._checker.check, asker, tuple(request.deposits))
 
         async def attempt() -> tuple[tuple[Permit, ...], tuple[Label, ...]]:
-            permits = await self._permit_all(asker, drafts)
+            permits, kept = await self._permit_all(asker, drafts)
             return permits, await asyncio.to_thread(
-                self._store.submit, permits, asker.patient, drafts
+                self._store.submit, permits, asker.patient, kept
             )
 
         permits, labels = await _again(attempt)
@@ -163,26 +163,28 @@ class Documents:
         found = await asyncio.to_thread(self._store.locate, permit, asker.patient, document)
         return pb.LocateResponse(ruling=wire.ruling(permit), document=found)
 
-    async def _permit_all(self, asker: Asker, drafts: Sequence[Draft]) -> tuple[Permit, ...]:
-        """A permit for each draft, or an error that says for which there is none."""
-        replaced = [draft.label.replaces for draft in drafts]
+    async def _permit_all(
+        self, asker: Asker, drafts: Sequence[Draft]
+    ) -> tuple[tuple[Permit, ...], tuple[Draft, ...]]:
+        """A permit for each draft, and the drafts as they were judged; or an error: one has none."""
         fresh = [draft.label for draft in drafts if not draft.label.replaces]
-        granted = (
-            iter(await self._gate.permit_each(asker, "document.deposit", fresh))
-            if fresh
-            else iter(())
-        )
-        permits = []
-        for draft, old in zip(drafts, replaced, strict=True):
-            if not old:
-                permits.append(next(granted))
+        granted = await self._gate.permit_each(asker, "document.deposit", fresh) if fresh else ()
+        left = iter(granted)
+        permits, kept = [], []
+        for draft in drafts:
+            if not draft.label.replaces:
+                permits.append(next(left))
+                kept.append(draft)
                 continue
+            old = draft.label.replaces
             standing = await asyncio.to_thread(self._store.label, asker.patient, old)
-            judged = as_judged(standing, draft.label) if standing else None
+            new = inheriting(standing, draft) if standing else draft
+            judged = as_judged(standing, new.label) if standing else None
             permits.append(await self._gate.permit_on(asker, "document.replace", old, judged))
             if standing:
                 check_replacement(standing, draft)
-        return tuple(permits)
+            kept.append(new)
+        return tuple(permits), tuple(kept)
 
 
 async def _again(attempt: Callable[[], Awaitable[Result]]) -> Result:

@@ -5,6 +5,7 @@ Nothing is judged here, and nothing unexpected reaches the caller.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,17 @@ class Hall:
         await asyncio.wait((asyncio.create_task(self._empty.wait()),), timeout=within_s)
 
 
+def _traced(how: How) -> How:
+    """All questions of one call are of one trace, also when the caller began none (W3C Trace Context)."""
+    if how["traceparent"]:
+        return how
+    return How(
+        timeout_s=how["timeout_s"],
+        token=how["token"],
+        traceparent=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
+    )
+
+
 class Door:
     """The calls of one listener."""
 
@@ -176,7 +188,7 @@ class Door:
             raise RequestError([("message", f"not a request of `{name}`", cure)]) from exc
         try:
             async with asyncio.timeout(min(seconds, MAX_DEADLINE_S)):
-                answer = await procedure(request, along(DECISION_S, context))
+                answer = await procedure(request, _traced(along(DECISION_S, context)))
         except TimeoutError:
             text = "no answer in time; what was asked for may have been done"
             raise DeadlineError(text) from None

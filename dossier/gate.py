@@ -3,7 +3,8 @@
 * What is denied raises, and is recorded in the dossier's own trace before it does.
 * When there is no answer there is no permit: slow, gone or confused, the error goes on to the caller.
 * Obligations travel with the permit: whoever records the act carries them out (`dossier.records`).
-* Who may not see a document learns nothing of it: not even whether it exists.
+* Who may not see a document learns nothing of it: not even whether it exists. What is asked to find out what
+  may be told is on record in the log, under the same trace, and is no act of the person.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,7 +30,7 @@ from clients.sdk.registry import AuthorisedPatient, PatientRecord
 from dossier.errors import DocumentUnavailableError
 from dossier.judged import as_document
 from dossier.mint import Mint
-from dossier.model import Label
+from dossier.model import HIDDEN_FROM_PATIENT, HIDDEN_FROM_REPRESENTATIVES, MASKED, Label
 from dossier.permit import Permit
 
 CARRIED: Final = (
@@ -142,7 +143,8 @@ class Gate:
         except Denied as exc:
             await self._on_refused(Refused(denied=exc, label=label))
             # Asked in either case, so that neither the answer nor its time tells the two apart.
-            if await self._may_know(asker, asked) and label is not None:
+            may_know = await self._may_know(asker, asked)
+            if await self._is_said_of_any(asker, action, exc) or (may_know and label is not None):
                 raise
             raise DocumentUnavailableError(exc.decision.id) from exc
         if label is None:
@@ -268,15 +270,23 @@ class Gate:
             await self._on_refused(Refused(denied=exc))
             raise
 
-    async def _may_know(self, asker: Asker, document: Document) -> bool:
-        """Whether the subject would find this document in a list, and so may be told why not.
+    async def _is_said_of_any(self, asker: Asker, action: str, denied: Denied) -> bool:
+        """Whether the same is said of documents that don't exist, so that it tells nothing of this one."""
+        queries = [_query(asker, action, document) for document in _ANY]
+        decisions = await self._client.check_all(queries, **asker.how)
+        return all(decision.reason_code == denied.reason_code for decision in decisions)
 
-        What denies the list concerns the dossier as a whole: it raises, and tells nothing of the document.
-        """
+    async def _may_know(self, asker: Asker, document: Document) -> bool:
+        """Whether the subject would find this document in a list, and so may be told why not."""
         if asker.context.mode != NORMAL.mode:
             return False  # to find out would itself be an emergency access
-        listing = await self.permit_list(asker)
-        return listing.condition is not None and listing.condition.admits(document) is not None
+        try:
+            found = await self._client.filter(
+                asker.subject, LISTING, asker.patient, context=asker.context, **asker.how
+            )
+        except Denied:
+            return False
+        return found.condition.admits(document) is not None
 
     def _issue(
         self, leave: Leave, label: Label | None = None, condition: Condition | None = None
@@ -296,6 +306,18 @@ class Gate:
             obligations=decision.obligations,
             condition=condition,
         )
+
+
+_ANY: Final = (
+    Document(id="unknown", type="unknown", visibility=("N",), status="deleted"),
+    Document(
+        id="unknown",
+        type="unknown",
+        visibility=("N", MASKED, HIDDEN_FROM_PATIENT, HIDDEN_FROM_REPRESENTATIVES),
+        status="approved",
+    ),
+)
+"""Two documents that nobody may touch, for as different reasons as can be."""
 
 
 def _unknown(document: str) -> Document:

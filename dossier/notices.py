@@ -8,25 +8,25 @@ many write it at once, it is there once.
 """
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, false, select
+from sqlalchemy import Connection, bindparam, false, or_, select
 
 from dossier import deed, tables
 from dossier.deed import Deed
 from dossier.dialects import insert_once
 from dossier.errors import PermitError
-from dossier.model import Contact, Label
-from dossier.permit import Permit
+from dossier.model import Contact
 from dossier.wishes import INBOX, Wishes, reach, unpack
 
 HOLDER: Final = "holder"
 TREATING_DOCTOR: Final = "treating_doctor"
 """To whom notices are addressed; the latter is whoever is a treating doctor when they look."""
 
-CONSULTING: Final = ("document.list", "document.read", "dossier.read")
+LISTING: Final = "document.list"
+CONSULTING: Final = (LISTING, "document.read", "dossier.read")
 FEEDING: Final = ("document.deposit", "document.replace")
 
 
@@ -50,6 +50,7 @@ _EARLIER: Final = (
         _acts.patient == bindparam("whose"),
         _acts.decision != bindparam("this"),
         _acts.action.in_(CONSULTING),
+        or_(_acts.action != LISTING, _acts.shown > 0),
         _acts.effect == deed.ALLOW,
         _acts.mode == "normal",
         _acts.secret == false(),
@@ -69,23 +70,16 @@ _HOLDER: Final = (
 )
 
 
-def owe(conn: Connection, permit: Permit, *, at: datetime, label: Label | None = None) -> None:
-    """Writes the notices that the use of a permit asks for.
+def tell(conn: Connection, of: Deed) -> None:
+    """Writes the notices that a deed asks for.
 
     Args:
         conn: the transaction that records it, which has written its row of `acts` already.
-        permit: what was used.
-        at: the instant of the deed.
-        label: of the document; a deposit has one.
+        of: what was done; a deposit with its label.
 
     Raises:
         PermitError: a deposit came without its label; it is not known who may be told.
     """
-    tell(conn, deed.of_permit(permit, at=at, label=label))
-
-
-def tell(conn: Connection, of: Deed) -> None:
-    """Writes the notices that a deed asks for, as `owe` does."""
     if (kind := _kind(of)) and not (kind is Kind.FIRST_ACCESS and _met_before(conn, of)):
         row = conn.execute(_HOLDER, {"whose": of.patient}).one_or_none()
         for channel in _channels(kind, of, *_of_holder(row)):
@@ -104,6 +98,8 @@ def _kind(of: Deed) -> Kind | None:
     if asked:
         return _kind_asked_for(of)
     consulted = of.action in CONSULTING and of.effect == deed.ALLOW
+    if of.action == LISTING and not of.shown:
+        consulted = False  # nothing was there to be seen
     return Kind.FIRST_ACCESS if consulted and of.subject.kind == "professional" else None
 
 

@@ -40,7 +40,7 @@ def record(
     done = deed.of_permit(permit, at=at, label=label, shown=shown)
     if not insert_once(conn, tables.acts, done.row):
         raise PermitError("spent: a permit pays for one touch")
-    notices.owe(conn, permit, at=at, label=label)
+    notices.tell(conn, done)
 
 
 def is_recorded(conn: Connection, permit: Permit) -> bool:

@@ -1,6 +1,6 @@
 """How documents become rows, and rows labels. What a document tells beyond its label becomes sealed JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -32,6 +32,17 @@ def find(conn: Connection, *where: ColumnElement[bool]) -> tuple[Label, bytes] |
     if row is None:
         return None
     return label_of(row, authors_of(conn, [row.id]).get(row.id, ())), row.particulars
+
+
+def earlier_versions(conn: Connection, label: Label) -> Iterator[Label]:
+    """What a document has replaced, the latest first, but for what was deleted."""
+    while label.replaces:
+        found = find(conn, _c.id == label.replaces, _c.patient == label.patient)
+        if found is None:
+            return
+        label, _ = found
+        if label.status is not Status.DELETED:
+            yield label
 
 
 def has_any(conn: Connection, patient: str) -> bool:

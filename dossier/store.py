@@ -40,6 +40,9 @@ LOCATE: Final = "document.locate"
 DEPOSIT: Final = "document.deposit"
 REPLACE: Final = "document.replace"
 
+KEEPING: Final = (Act.MASK, Act.HIDE_FROM_PATIENT)
+"""The acts that keep a document from somebody."""
+
 _documents: Final = tables.documents.c
 _CURRENT: Final = (Status.APPROVED,)
 
@@ -220,10 +223,19 @@ class Store:
             if new is not old:
                 new = replace(new, entry=self._entry())
                 rows.alter(conn, old, new)
+            if act in KEEPING:
+                self._keep_earlier(conn, new, act)
             records.record(conn, permit, at=at, label=new)
             return new
 
         return transaction.run(self._writer, work)
+
+    def _keep_earlier(self, conn: Connection, label: Label, act: Act) -> None:
+        """What a document is kept from now, its earlier versions are, too: they say much the same."""
+        for earlier in rows.earlier_versions(conn, label):
+            kept = changed(earlier, act)
+            if kept is not earlier:
+                rows.alter(conn, earlier, replace(kept, entry=self._entry()))
 
     def locate(self, permit: Permit, patient: str, document: str) -> str:
         """The id of a document of one's own, for who knew its unique id only (TD3.1b)."""

@@ -91,6 +91,13 @@ class Trace:
     shown: int
 
 
+_UNTOLD: Final = "DOCUMENT_UNAVAILABLE"
+"""In place of a reason that would tell of a document."""
+
+_TELLING: Final = ("DOCUMENT_", "HIDDEN_", "HABILITATION_", "VISIBILITY_", "NOT_YET_")
+"""How reasons begin that have to do with the document that was asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracePage:
     """Some of the trace, the latest first; `next` is the cursor of the page behind, or ""."""
@@ -188,7 +195,7 @@ def _trace(row: Any, reader: Subject) -> Trace:  # noqa: ANN401 - a row
         at=row.at,
         action=row.action,
         effect=row.effect,
-        reason_code=row.reason_code,
+        reason_code=row.reason_code if known or not _tells(row) else _UNTOLD,
         actor=actor(row),
         document=row.document if known else "",
         type=row.type if known else "",
@@ -209,3 +216,9 @@ def _may_know(row: Any, reader: str) -> bool:  # noqa: ANN401 - a row
     if reader == "representative":
         hidden = hidden or row.from_representatives or row.newer_from_representatives
     return not hidden
+
+
+def _tells(row: Any) -> bool:  # noqa: ANN401 - a row
+    """Whether the reason of a denial says something of a document."""
+    about: bool = row.effect == DENY and row.reason_code.startswith(_TELLING)
+    return about

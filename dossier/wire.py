@@ -209,7 +209,7 @@ def label(shown: Shown) -> pb.Label:
         size=of.size,
         media_type=of.media_type,
         by_patient=of.by_patient,
-        banners=shown.banners,
+        banners=[name for name in shown.banners if name in BANNERS],
         entry=of.entry,
     )
     message.visibility.masked = of.visibility.masked

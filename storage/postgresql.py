@@ -131,6 +131,7 @@ def connect(url: URL, *, read_only: bool) -> Engine:
         connect_args=driver,
         pool_size=1,
         use_native_hstore=False,
+        hide_parameters=True,  # an error may be logged, and what was to be stored must not
     )
 
     @event.listens_for(engine, "do_connect")

@@ -57,6 +57,7 @@ def connect(path: Path, *, read_only: bool) -> Engine:
         # None: SQLAlchemy says BEGIN, the driver does not guess when.
         connect_args={"isolation_level": None, "timeout": _BUSY_S, "check_same_thread": False},
         pool_size=1,
+        hide_parameters=True,  # an error may be logged, and what was to be stored must not
     )
     pragmas = ["foreign_keys=ON"]
     pragmas += ["query_only=ON", "wal_autocheckpoint=0"] if read_only else ["synchronous=FULL"]

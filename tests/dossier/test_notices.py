@@ -25,11 +25,11 @@ BOTH = ("email", "sms")
 TO_DOCTOR = ("emergency_access", "treating_doctor", "inbox")
 
 
-def do(town, action, *, of=None, at=None, patient=JEAN, **how):
-    """Records one act."""
+def do(town, action, *, of=None, at=None, patient=JEAN, shown=1, **how):
+    """Records one act; a list shows something."""
     permit = town.permit(action, patient, document=of.id if of else "", **how)
     with town.writer.begin() as conn:
-        record(conn, permit, at=at or town.clock.now(), label=of)
+        record(conn, permit, at=at or town.clock.now(), label=of, shown=shown)
     return permit
 
 
@@ -125,6 +125,14 @@ def test_first_access_is_told_once(town):
     do(town, "document.read")
 
     assert told("first_access", *BOTH) == town.notices()
+
+
+def test_empty_list_is_no_access(town):
+    """Who was shown nothing has seen nothing; the first access is still to come."""
+    do(town, "document.list", shown=0)
+    assert town.notices() == []
+    do(town, "document.list")
+    assert {kind for kind, *_ in town.notices()} == {"first_access"}
 
 
 def test_first_access_of_each_professional_is_told(town):

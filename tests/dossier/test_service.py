@@ -179,6 +179,27 @@ async def test_replaced_document_gives_way(record):
     assert (labels[new].replaces, labels[new].version) == (old, 2)
 
 
+async def test_new_version_of_a_masked_document_stays_masked(record):
+    """The patient's will outlasts a version: whoever replaces a masked document does not unmask it."""
+    old = await record.deposit(cda(number=76))
+    await record.act(pb.ACT_MASK, old, holder(), context=AGREED)
+    content = cda(replaces="1.2.250.1.213.9.76", version=2)
+    await record.submit(content, replaces=old)
+    (label,) = (await record.list()).documents
+    assert label.visibility.masked
+
+
+async def test_masking_a_document_masks_its_earlier_versions(record):
+    """What the patient masks can't be read in the version before."""
+    old = await record.deposit(cda(number=75))
+    content = cda(replaces="1.2.250.1.213.9.75", version=2)
+    new = (await record.submit(content, replaces=old)).deposited[0].document
+    await record.act(pb.ACT_MASK, new, holder(), context=AGREED)
+    asked = pb.Search(statuses=["approved", "deprecated"])
+    labels = (await record.list(holder(), search=asked)).documents
+    assert {label.document: label.visibility.masked for label in labels} == {old: True, new: True}
+
+
 async def test_replacement_by_someone_else_is_denied(both, record):
     """Only its author replaces a document."""
     old = await record.deposit(cda(number=78))
@@ -285,6 +306,23 @@ async def test_unknown_and_forbidden_document_answer_alike(record, context):
     assert told[0][2] == "DOCUMENT_UNAVAILABLE"
 
 
+@pytest.mark.parametrize(
+    ("who", "context", "expected"),
+    [
+        (stranger(), NORMAL, "NOT_AUTHORISED"),
+        (stranger(), authz.Context(mode="bris_de_glace"), "BREAK_GLASS_REASON_MISSING"),
+        (stranger(authentication="password"), NORMAL, "AUTHENTICATION_TOO_WEAK"),
+    ],
+)
+async def test_what_would_be_said_of_any_document_is_told(both, record, who, context, expected):
+    """A reason that has nothing to do with the document is no secret, and helps; one denial is one act."""
+    document = await record.deposit()
+    before = both.count("acts")
+    for which in (document, "d0c00000-0000-4000-8000-000000000000"):
+        assert reason(await failure(record.read(which, who, context=context))) == expected
+    assert both.count("acts") == before + 2
+
+
 async def test_document_of_another_patient_is_unknown(record):
     """A document is found in its own dossier only."""
     document = await record.deposit()
@@ -359,7 +397,7 @@ async def test_break_glass_against_the_patients_will_is_denied(both):
     error = await failure(both.record.list(stranger(), context=EMERGENCY))
     assert reason(error) == "BREAK_GLASS_OPPOSED"
     error = await failure(both.record.read(document, stranger(), context=EMERGENCY))
-    assert reason(error) == "DOCUMENT_UNAVAILABLE"
+    assert reason(error) == "BREAK_GLASS_OPPOSED"
     refused = (await both.record.trace(refused=True)).traces
     assert {trace.reason_code for trace in refused} == {"BREAK_GLASS_OPPOSED"}
     assert refused[0].reason == "conscience_alteree: trouvée inconsciente"
@@ -400,6 +438,24 @@ async def test_trace_tells_all(record):
     assert ("document.deposit", "allow", doctor().id) in said
     assert ("document.read", "allow", doctor().id) in said
     assert ("trace.read", "deny", stranger().id) in said
+
+
+async def test_trace_gives_no_hidden_document_away(record):
+    """The holder who asks for a hidden document finds in the trace what he was told, and no more."""
+    document = await record.deposit(visibility=HIDDEN)
+    await failure(record.read(document, holder()))
+    (refused,) = (await record.trace(refused=True)).traces
+    assert (refused.reason_code, refused.document) == ("DOCUMENT_UNAVAILABLE", "")
+
+
+async def test_empty_list_is_no_first_access(record):
+    """Who is shown nothing has not accessed anything: nobody is told of a first access."""
+    await record.deposit()
+    await record.list(stranger())
+    told = await record.dossiers.ListNotices(
+        pb.ListNoticesRequest(subject=holder(), context=NORMAL, patient=ANASTA)
+    )
+    assert [one.actor.id for one in told.notices if one.kind == "first_access"] == []
 
 
 async def test_closed_dossier_answers_nobody(record):
