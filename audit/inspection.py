@@ -27,7 +27,7 @@ from audit.merkle import HASH_BYTES
 from audit.reader import batches, newest_batches
 from audit.stretch import SPAN, Stretch, derive, derive_at
 from audit.tables import log_head
-from audit.tiles import ENTRIES, Edge, Tile
+from audit.tiles import ENTRIES, WIDTH, Edge, Tile
 from audit.trusted import Trust
 from audit.verify import Last, check_end, check_patients, misfit
 
@@ -122,7 +122,8 @@ class _Inspection:
         self._origin: Final = evidence.origin
         self._published = Published(evidence, newest.size)
         self._edge = Edge()
-        self._proved = 0
+        self._proved = 0  # entries under a root that was signed
+        self._compared = 0  # entries whose tiles are those that were published
         self._due = sorted(known, key=lambda one: one.size)
         self._patients: dict[str, tuple[int, bytes, int]] = {}
 
@@ -150,9 +151,9 @@ class _Inspection:
             LogDamagedError: the first thing that does not hold.
         """
         if self.end < self._published.size:
-            found = first_difference(self._conn, self._published, self.end)
             what = "entries are gone from the end"
-            raise found or LogDamagedError(self._origin, self.end, Damage.CUT, what)
+            gone = LogDamagedError(self._origin, self.end, Damage.CUT, what)
+            raise self._difference() or gone
         head = select(log_head).where(log_head.c.origin == self._origin)
         row = self._conn.execute(head).one_or_none()
         if row is None:
@@ -202,6 +203,7 @@ class _Inspection:
             self._edge, full = self._edge.grown(leaves)
             for tile, data in full.items():
                 self._compare(tile, data)
+            self._compared = self._edge.size - self._edge.size % WIDTH
             if not self._due or self._edge.size < self._due[0].size:
                 return
             due = self._due.pop(0)
@@ -220,7 +222,7 @@ class _Inspection:
             return
         if self._evidence.holds(tile, data):
             return
-        if differs := first_difference(self._conn, self._published, self.end):
+        if differs := self._difference():
             raise differs
         try:
             found = self._evidence.tile(tile)
@@ -241,8 +243,12 @@ class _Inspection:
         """The same damage by its very entry, where what was published tells it."""
         batch = next(batches(self._conn, self._origin, start=damage.index), None)
         until = max(damage.index + 1, batch.end if batch else 0)
-        found = first_difference(self._conn, self._published, self.end)
+        found = self._difference()
         return found if found is not None and found.index < until else damage
+
+    def _difference(self) -> LogDamagedError | None:
+        """The first entry that is not what was published, behind those whose tiles were compared."""
+        return first_difference(self._conn, self._published, self._compared)
 
 
 def _stretches(

@@ -107,28 +107,27 @@ def _sound(batch: Batch, index: int, link: bytes, patients: dict[str, Run]) -> l
         raise _blame(batch, index, link) from exc
     if said != [(place, batch.at) for place in range(index, batch.end)]:
         raise _blame(batch, index, link)
-    for place, entry in enumerate(entries):
-        if entry.get("patient", ""):
-            _follow(batch.origin, entry, digests[place], patients)
+    for entry, made in zip(entries, digests, strict=True):
+        patient = entry.get("patient", "")
+        if patient:
+            run = patients.get(patient) if type(patient) is str else None
+            patients[patient] = _followed(batch.origin, entry, made, run)
     return digests
 
 
-def _follow(origin: str, entry: dict[str, Any], digest: bytes, patients: dict[str, Run]) -> None:
-    """Adds an entry to those of its patient."""
-    index, patient = entry["index"], entry["patient"]
-    seq, previous = entry.get("patient_seq"), entry.get("patient_prev")
-    if type(patient) is not str or type(seq) is not int:
-        what = f"its patient and number are `{type(patient).__name__}`, `{type(seq).__name__}`"
-        raise LogDamagedError(origin, index, Damage.PATIENT, what)
-    run = patients.get(patient)
-    if run is None:
-        patients[patient] = (index, seq, previous, index, seq, digest)
-        return
-    first, first_seq, first_previous, _, last_seq, commitment = run
-    due = last_seq + 1, commitment.hex()
-    if (seq, previous) != due:
+def _followed(origin: str, entry: dict[str, Any], digest: bytes, run: Run | None) -> Run:
+    """The entries of a patient with one more."""
+    index, seq, previous = entry["index"], entry.get("patient_seq"), entry.get("patient_prev")
+    if run is not None:
+        due = run[4] + 1, run[5].hex()
+        if (seq, previous) == due:
+            return (run[0], run[1], run[2], index, due[0], digest)
         raise misfit(origin, index, (seq, previous), due)
-    patients[patient] = (first, first_seq, first_previous, index, seq, digest)
+    if type(entry["patient"]) is not str or type(seq) is not int:
+        kinds = type(entry["patient"]).__name__, type(seq).__name__
+        what = f"its patient and number are `{kinds[0]}` and `{kinds[1]}`"
+        raise LogDamagedError(origin, index, Damage.PATIENT, what)
+    return (index, seq, previous, index, seq, digest)
 
 
 def _blame(batch: Batch, index: int, link: bytes) -> LogDamagedError:

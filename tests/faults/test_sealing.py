@@ -36,6 +36,8 @@ from tests.faults.test_disk import SmallDisk
 NAME = "dmp.test/log"
 SEED = 20261118
 
+pytestmark = pytest.mark.timeout(300)  # hundreds of small processes, one after the other
+
 
 class World:
     """A log that grows, and the folder of its evidence."""
