@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import uvloop
-from prometheus_client import start_http_server
 
 from audit.errors import Error as AuditError
 from authz.errors import BundleError, Error
@@ -17,7 +16,7 @@ from authz.service import Service, Settings
 from serving.arguments import add_tls, listeners, tls
 from serving.errors import Error as ServingError
 from serving.errors import TrustError
-from serving.listener import give_back
+from serving.served import run
 from serving.servicelog import configure
 from storage.errors import Error as StorageError
 
@@ -104,28 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _serve(settings: Settings, metrics_port: int | None) -> None:
     service = Service(settings)
-    stop = service.on_signals()
-    async with service:
+
+    def check() -> None:
         for listener in settings.listeners:
             if listener.service and listener.service not in service.services:
                 raise ValueError(
                     f"--listen {listener.address}={listener.service}: unknown service, "
                     f"one of {', '.join(service.services)}"
                 )
-        if metrics_port is not None:
-            _show_metrics(metrics_port, service)
-        print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
-        await stop.wait()
-        await service.drain()
-        give_back(service.addresses)
-        os._exit(0)  # which closes all connections at one instant: no call is left to be cancelled
 
-
-def _show_metrics(port: int, service: Service) -> None:
-    try:
-        start_http_server(port, addr="127.0.0.1", registry=service.metrics.registry)
-    except (OSError, OverflowError) as exc:
-        raise ValueError(f"--metrics `{port}`: can't be listened on: {exc}") from exc
+    await run(service, metrics_port=metrics_port, check=check)
 
 
 if __name__ == "__main__":

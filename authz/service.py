@@ -2,18 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-import grpc
-import structlog
-from grpc_health.v1 import health
+from prometheus_client import CollectorRegistry
 
 from authz.activation import Activator, signature
 from authz.apart import Apart
@@ -29,7 +26,8 @@ from authz.waiting import LIMIT
 from authz.watching import Watching
 from serving.callers import Callers, Tls, always
 from serving.clock import utc_now
-from serving.listener import NOT_SERVING, SERVING, Listener, build_server, local_only
+from serving.listener import Listener
+from serving.served import Served, check_listeners
 
 SERVICES: Final = (
     "",
@@ -44,11 +42,6 @@ TRUST_HEALTH: Final = "dmp.trust"
 
 DRAIN_S: Final = 5.5
 """What was accepted is decided within this time; a little longer than any call may take."""
-
-LINGER_S: Final = 0.2
-"""Answers get this time to leave; and who has not noticed that the service stops, to be told."""
-
-_log = structlog.get_logger("authz.service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +64,7 @@ class Settings:
     reflection: bool = False
 
 
-class Service:
+class Service(Served):
     """A running decision point: `async with Service(settings) as service: ...`.
 
     Raises, on entering:
@@ -84,61 +77,30 @@ class Service:
     activator: Activator
 
     def __init__(self, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+        super().__init__("authz.service")
         self._settings = settings
         self._clock = clock
-        self._health = health.aio.HealthServicer()
-        self._opened = AsyncExitStack()
-        self._servers: list[grpc.aio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._serving = False
         self._unsound: frozenset[str] = frozenset()
         self.metrics = Metrics()
-        self.addresses: list[str] = []
         self.services: Collection[str] = ()
         """The calling services that the policies know."""
 
-    async def __aenter__(self) -> Self:
-        """Opens everything; the service answers when this returns."""
-        try:
-            async with AsyncExitStack() as opened:
-                await self._open(opened)
-                self._opened = opened.pop_all()
-        except BaseException:
-            await self._hang_up()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stops taking calls, answers what waits, closes the log and the doors."""
-        await self.drain()
-        await self._hang_up()
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What it counts."""
+        return self.metrics.registry
 
     async def drain(self) -> None:
-        """Stops taking calls, answers what waits, closes the log.
-
-        The doors stay, and tell whoever comes that there is no decision: what reaches a server of gRPC
-        that is being stopped would end as CANCELLED. A process that ends now leaves no such call.
-        """
+        """Stops taking calls, answers what waits, closes the log."""
         self._serving = False
-        await self._health.enter_graceful_shutdown()
-        await self._opened.aclose()
-        await asyncio.sleep(LINGER_S)
-        _log.info("stopped")
+        await super().drain()
 
     def on_signals(self) -> asyncio.Event:
-        """From now on, SIGTERM and SIGINT set the event; SIGHUP activates the policies as they are.
-
-        To be called before the service is started, so that no signal ever meets an unprepared process.
-        """
-        running, stop = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            running.add_signal_handler(number, stop.set)
-        running.add_signal_handler(signal.SIGHUP, lambda: self._start(self._reload()))
+        """As of every service; and SIGHUP activates the policies as they are."""
+        stop = super().on_signals()
+        running = asyncio.get_running_loop()
+        running.add_signal_handler(signal.SIGHUP, lambda: self.start(self._reload()))
         return stop
 
     async def _reload(self) -> None:
@@ -147,21 +109,17 @@ class Service:
         try:
             await self.activator.activate("SIGHUP")
         except Exception as exc:  # noqa: BLE001 - a failed reload must not stop the service
-            _log.warning("activation_failed", cause="SIGHUP", error=str(exc))
+            self._log.warning("activation_failed", cause="SIGHUP", error=str(exc))
 
-    async def _open(self, opened: AsyncExitStack) -> None:
+    async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
         settings = self._settings
-        for listener in settings.listeners:
-            if listener.service:
-                local_only(listener.address)
-            elif settings.tls is None:
-                raise ValueError(f"`{listener.address}` belongs to no service, and there is no TLS")
+        check_listeners(settings.listeners, tls=settings.tls is not None)
         callers, bearers = self._identify()
         seen = signature(settings.policies)
         bundle, deciding = await self._decide(opened)
         self.services = bundle.vocabulary.services
-        opened.push_async_callback(self._drop_tasks)
+        opened.push_async_callback(self.drop_tasks)
         self.loop = Loop(deciding, bundle=bundle.summary, on_health=self._on_log)
         running = asyncio.create_task(self.loop.run())
         self.activator = Activator(
@@ -174,17 +132,17 @@ class Service:
         )
         opened.push_async_callback(self.activator.close)
         opened.push_async_callback(self._settle, running)
-        self._start(self.activator.watch())
+        self.start(self.activator.watch())
         watching = Watching(settings.database)
         opened.push_async_callback(watching.close)
-        await self._tell((TRUST_HEALTH,), well=True)
-        self._start(bearers.watch())
+        await self.tell((TRUST_HEALTH,), well=True)
+        self.start(bearers.watch())
         if callers is not None:
-            self._start(callers.watch())
+            self.start(callers.watch())
         await self._listen(watching, callers, bearers)
-        await self._tell((*SERVICES, LOG_HEALTH, DATABASE_HEALTH), well=True)
+        await self.tell((*SERVICES, LOG_HEALTH, DATABASE_HEALTH), well=True)
         self._serving = True
-        _log.info(
+        self._log.info(
             "serving", addresses=self.addresses, bundle=bundle.digest, rules=len(bundle.rules)
         )
 
@@ -231,17 +189,13 @@ class Service:
                 caller=secured or always(listener.service),
                 bearers=bearers,
             )
-            server, address = build_server(
+            await self.listen(
                 listener,
-                handlers=door.handlers(),
-                servicer=self._health,
-                credentials=secured.credentials() if secured else None,
+                door.handlers(),
+                callers=secured,
                 reflected=SERVICES[1:] if self._settings.reflection else (),
                 pending=LIMIT,
             )
-            self._servers.append(server)
-            await server.start()
-            self.addresses.append(address)
 
     async def _settle(self, deciding: asyncio.Task[None]) -> None:
         """Lets everyone who was accepted be answered; whoever is not in time is told so."""
@@ -250,39 +204,22 @@ class Service:
         deciding.cancel()
         await asyncio.gather(deciding, return_exceptions=True)
 
-    async def _hang_up(self) -> None:
-        """Ends all listeners at once; what is still under way gets a moment."""
-        await asyncio.gather(*(server.stop(LINGER_S) for server in self._servers))
-
-    async def _drop_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     def _on_log(self, trouble: Exception | None) -> None:
         well = trouble is None
-        (_log.info if well else _log.error)("log_writable", writable=well, cause=str(trouble or ""))
+        (self._log.info if well else self._log.error)(
+            "log_writable", writable=well, cause=str(trouble or "")
+        )
         self.metrics.log_writable(writable=well)
-        self._start(self._tell((*SERVICES, LOG_HEALTH), well=well))
+        self.start(self.tell((*SERVICES, LOG_HEALTH), well=well))
         reachable = not isinstance(trouble, UnreachableError)
-        self._start(self._tell((DATABASE_HEALTH,), well=reachable))
+        self.start(self.tell((DATABASE_HEALTH,), well=reachable))
 
     def _on_standing(self, standing: Standing) -> None:
         self.metrics.standing(standing)
-        self._start(self._tell((BUNDLE_HEALTH,), well=not standing.refused))
+        self.start(self.tell((BUNDLE_HEALTH,), well=not standing.refused))
 
     def _on_trust(self, what: str, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
-        (_log.info if sound else _log.error)("trust", of=what, sound=sound, cause=cause)
+        (self._log.info if sound else self._log.error)("trust", of=what, sound=sound, cause=cause)
         self._unsound = self._unsound - {what} if sound else self._unsound | {what}
         self.metrics.trust(sound=not self._unsound)
-        self._start(self._tell((TRUST_HEALTH,), well=not self._unsound))
-
-    async def _tell(self, names: Iterable[str], *, well: bool) -> None:
-        for name in names:
-            await self._health.set(name, SERVING if well else NOT_SERVING)
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.start(self.tell((TRUST_HEALTH,), well=not self._unsound))

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import start_http_server
-
 from authz.policies import default_folder
 from clients.sdk import PLAIN, Security
 from clients.sdk import Error as SdkError
@@ -19,7 +17,7 @@ from dossier.senders import FileOutbox, Mail, Sender
 from dossier.service import Service, Settings
 from serving.arguments import add_tls, listeners, tls
 from serving.errors import Error as ServingError
-from serving.listener import give_back
+from serving.served import run
 from serving.servicelog import configure
 from storage.errors import Error as StorageError
 
@@ -63,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             portal=given.portal,
             reflection=given.reflection,
         )
-        asyncio.run(_serve(settings, given.metrics))
+        asyncio.run(run(Service(settings), metrics_port=given.metrics))
     except (StorageError, OSError) as exc:
         print(f"dmp serve dossier: {exc}", file=sys.stderr)  # noqa: T201 - for whoever starts it
         return UNREACHABLE
@@ -159,26 +157,6 @@ def _senders(given: argparse.Namespace) -> Mapping[str, Sender]:
             sender=given.mail_from,
         )
     return senders
-
-
-async def _serve(settings: Settings, metrics_port: int | None) -> None:
-    service = Service(settings)
-    stop = service.on_signals()
-    async with service:
-        if metrics_port is not None:
-            _show_metrics(metrics_port, service)
-        print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
-        await stop.wait()
-        await service.drain()
-        give_back(service.addresses)
-        os._exit(0)  # which closes all connections at one instant: no call is left to be cancelled
-
-
-def _show_metrics(port: int, service: Service) -> None:
-    try:
-        start_http_server(port, addr="127.0.0.1", registry=service.metrics.registry)
-    except (OSError, OverflowError) as exc:
-        raise ValueError(f"--metrics `{port}`: can't be listened on: {exc}") from exc
 
 
 if __name__ == "__main__":

@@ -2,18 +2,14 @@
 
 import asyncio
 import secrets
-import signal
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-import grpc
-import structlog
-from grpc_health.v1 import health
+from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,7 +36,8 @@ from dossier.store import Store
 from dossier.types import DocumentTypes
 from serving.callers import Callers, Tls, always
 from serving.clock import boottime, utc_now
-from serving.listener import NOT_SERVING, SERVING, Listener, build_server, local_only
+from serving.listener import Listener
+from serving.served import Served, check_listeners
 from storage.database import connect
 
 SERVICES: Final = ("", "dossier.v1.DossierService", "dossier.v1.DocumentService")
@@ -51,10 +48,6 @@ MAX_MESSAGE: Final = MAX_TOTAL + (1 << 20)
 PROBE_S: Final = 1.0
 DRAIN_S: Final = 10.5
 """What was accepted is finished within this time; a little longer than any call may take."""
-
-LINGER_S: Final = 0.2
-
-_log = structlog.get_logger("dossier.service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +85,7 @@ class Settings:
     reflection: bool = False
 
 
-class Service:
+class Service(Served):
     """A running dossier: `async with Service(settings) as service: ...`.
 
     Raises, on entering:
@@ -108,62 +101,21 @@ class Service:
         clock: Callable[[], datetime] = utc_now,
         client: Client | None = None,
     ) -> None:
+        super().__init__("dossier.service")
         self._settings = settings
         self._clock = clock
         self._client = client
-        self._health = health.aio.HealthServicer()
-        self._opened = AsyncExitStack()
-        self._servers: list[grpc.aio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self.metrics = Metrics()
-        self.addresses: list[str] = []
 
-    async def __aenter__(self) -> Self:
-        """Opens everything; the service answers when this returns."""
-        try:
-            async with AsyncExitStack() as opened:
-                await self._open(opened)
-                self._opened = opened.pop_all()
-        except BaseException:
-            await self._hang_up()
-            raise
-        return self
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What it counts."""
+        return self.metrics.registry
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stops taking calls, finishes what is under way, closes the doors."""
-        await self.drain()
-        await self._hang_up()
-
-    async def drain(self) -> None:
-        """Stops taking calls, and finishes what is under way.
-
-        The doors stay, and tell whoever comes that nothing was done.
-        """
-        await self._health.enter_graceful_shutdown()
-        await self._opened.aclose()
-        await asyncio.sleep(LINGER_S)
-        _log.info("stopped")
-
-    def on_signals(self) -> asyncio.Event:
-        """From now on, SIGTERM and SIGINT set the event. To be called before the service is started."""
-        running, stop = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            running.add_signal_handler(number, stop.set)
-        return stop
-
-    async def _open(self, opened: AsyncExitStack) -> None:
+    async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
         settings = self._settings
-        for listener in settings.listeners:
-            if listener.service:
-                local_only(listener.address)
-            elif settings.tls is None:
-                raise ValueError(f"`{listener.address}` belongs to no service, and there is no TLS")
+        check_listeners(settings.listeners, tls=settings.tls is not None)
         callers = None
         if settings.tls is not None:
             callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
@@ -183,7 +135,7 @@ class Service:
         client = self._client or reach(settings.authz, settings.security)
         opened.push_async_callback(client.close)
         gate = Gate(client, secret, clock=boottime, on_refused=refused)
-        opened.push_async_callback(self._drop_tasks)
+        opened.push_async_callback(self.drop_tasks)
         courier = Courier(
             writer,
             settings.senders,
@@ -191,14 +143,14 @@ class Service:
             registry=self.metrics.registry,
             portal=settings.portal,
         )
-        self._start(courier.run())
+        self.start(courier.run())
         hall = Hall()
         opened.push_async_callback(self._settle, hall)
         rooms = procedures(Documents(gate, store, self._checker()), Dossiers(gate, people, records))
-        await self._tell((*SERVICES, DATABASE_HEALTH, TRUST_HEALTH), well=True)
-        self._start(self._probe(reader))
+        await self.tell((*SERVICES, DATABASE_HEALTH, TRUST_HEALTH), well=True)
+        self.start(self._probe(reader))
         if callers is not None:
-            self._start(callers.watch())
+            self.start(callers.watch())
         for listener in settings.listeners:
             secured = None if listener.service else callers
             door = Door(
@@ -208,18 +160,14 @@ class Service:
                 caller=secured or always(listener.service),
                 expected=(*settings.expected, listener.service),
             )
-            server, address = build_server(
+            await self.listen(
                 listener,
-                handlers=door.handlers(),
-                servicer=self._health,
-                credentials=secured.credentials() if secured else None,
+                door.handlers(),
+                callers=secured,
                 reflected=SERVICES[1:] if settings.reflection else (),
                 max_message=MAX_MESSAGE,
             )
-            self._servers.append(server)
-            await server.start()
-            self.addresses.append(address)
-        _log.info("serving", addresses=self.addresses)
+        self._log.info("serving", addresses=self.addresses)
 
     def _databases(self) -> tuple[Engine, Engine]:
         settings = self._settings
@@ -234,7 +182,7 @@ class Service:
         engine, masters = connect(settings.keys), Masters(settings.masters)
         opened.callback(engine.dispose)
         if not settings.masters.exists() and not KEY_MIGRATIONS.shape(engine):
-            _log.info("first_master_key", id=masters.create())  # nothing was ever sealed
+            self._log.info("first_master_key", id=masters.create())  # nothing was ever sealed
         KEY_MIGRATIONS.migrate(engine)
         reader = connect(settings.keys, read_only=True)
         opened.callback(reader.dispose)
@@ -256,35 +204,26 @@ class Service:
         well = True
         while True:
             await asyncio.sleep(PROBE_S)
-            found = await asyncio.to_thread(_readable, reader)
+            found = await _to_the_end(asyncio.to_thread(_readable, reader))
             if found != well:
                 well = found
-                (_log.info if well else _log.error)("database", readable=well)
-                await self._tell((*SERVICES, DATABASE_HEALTH), well=well)
+                (self._log.info if well else self._log.error)("database", readable=well)
+                await self.tell((*SERVICES, DATABASE_HEALTH), well=well)
 
     def _on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
-        (_log.info if sound else _log.error)("trust", sound=sound, cause=cause)
+        (self._log.info if sound else self._log.error)("trust", sound=sound, cause=cause)
         self.metrics.trust(sound=sound)
-        self._start(self._tell((TRUST_HEALTH,), well=sound))
+        self.start(self.tell((TRUST_HEALTH,), well=sound))
 
-    async def _tell(self, names: Iterable[str], *, well: bool) -> None:
-        for name in names:
-            await self._health.set(name, SERVING if well else NOT_SERVING)
 
-    async def _hang_up(self) -> None:
-        """Ends all listeners at once; what is still under way gets a moment."""
-        await asyncio.gather(*(server.stop(LINGER_S) for server in self._servers))
-
-    async def _drop_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+async def _to_the_end(work: Coroutine[None, None, bool]) -> bool:
+    """Waits for work in a thread even when cancelled: it must not outlive the database that it looks at."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _readable(reader: Engine) -> bool:

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from authz import apart, service
 from authz.door import MAX_DEADLINE_S
 from authz.v1 import authz_pb2 as pb
+from serving import served
 from tests.e2e.served import children, gone
 from tests.service import (
     Door,
@@ -31,7 +32,7 @@ from tests.service import (
     reading,
 )
 
-GRACE_S = service.DRAIN_S + service.LINGER_S + apart.CLOSE_S + 3
+GRACE_S = service.DRAIN_S + served.LINGER_S + apart.CLOSE_S + 3
 SERVING, NOT_SERVING = "SERVING", "NOT_SERVING"
 
 
