@@ -20,7 +20,7 @@ from typing import Any, Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import Connection, Engine, Select, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dossier import tables, texts
 from dossier.errors import SendError
@@ -29,6 +29,7 @@ from dossier.senders import Message, Sender
 from dossier.transaction import run
 from dossier.wishes import EMAIL, INBOX, reach, unpack
 from serving.servicelog import cause_of
+from storage.database import is_conflict
 
 LEASE: Final = timedelta(minutes=3)
 """Nothing takes longer to send; who was killed while sending is followed by another after so long."""
@@ -149,7 +150,12 @@ class Courier:
         """
         for notice in tuple(self._unmarked[channel]):
             self._cross_out(notice, channel)
-        task = run(self._writer, lambda conn: self._take(conn, channel))
+        try:
+            task = run(self._writer, lambda conn: self._take(conn, channel))
+        except DBAPIError as exc:
+            if is_conflict(exc):
+                return 0.0  # other couriers were faster, so there may be another one due
+            raise
         if task is None:
             return self._poll_s
         if not task.to:

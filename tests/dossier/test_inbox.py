@@ -29,7 +29,7 @@ def do(town):
     def act(hours, *, patient=JEAN, subject=DOCTOR, context=BREAK_GLASS, action="document.read"):
         permit = town.permit(action, patient, subject=subject, context=context)
         with town.writer.begin() as conn:
-            record(conn, permit, at=NOW + timedelta(hours=hours))
+            record(conn, permit, at=NOW + timedelta(hours=hours), shown=1)
         return permit.decision
 
     return act
