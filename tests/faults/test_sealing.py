@@ -124,7 +124,7 @@ def world(tmp_path, born):
 
 CASES = [
     pytest.param(((), (3, 2)), id="the first"),
-    pytest.param(((250,), (3, 20)), id="a tile fills up"),
+    pytest.param(((250,), (3, 20)), id="a tile fills up", marks=pytest.mark.slow),
     pytest.param(((255,), (1,)), id="exactly", marks=pytest.mark.slow),
     pytest.param(((200, 100), (300,)), id="more than a tile", marks=pytest.mark.slow),
 ]
