@@ -31,6 +31,7 @@ class Damage(StrEnum):
     PATIENT = "patient"
     ROLLED_BACK = "rolled back"
     TILE = "tile"
+    ERASED = "erased"
 
 
 class LogDamagedError(Error):
@@ -49,6 +50,26 @@ class LogDamagedError(Error):
         self.index = index
         self.damage = damage
         self.what = what
+
+
+class ErasedError(Error):
+    """An entry was erased when its time was over: of it there is the commitment alone.
+
+    Attributes:
+        origin: the log.
+        index: of the entry.
+        purge: the place of the entry in the log of retention that says so.
+    """
+
+    def __init__(self, origin: str, index: int, purge: int) -> None:
+        super().__init__(f"log `{origin}`, entry {index}: erased, as entry {purge} of log `retention` says")
+        self.origin = origin
+        self.index = index
+        self.purge = purge
+
+
+class RetentionError(Error):
+    """Entries may not be erased as asked for; nothing was."""
 
 
 class AddressError(Error):
@@ -77,3 +98,20 @@ class SealingError(Error):
 
 class RefusedError(Error):
     """To go on sealing would contradict what has been signed, or would seal what is damaged."""
+
+
+class IndexAheadError(Error):
+    """The index holds what the log no longer does: an older copy of the log was put in its place.
+
+    Attributes:
+        origin: the log.
+        index: where the log should go on.
+    """
+
+    def __init__(self, origin: str, index: int) -> None:
+        super().__init__(
+            f"log `{origin}`: the index holds {index} entries, and the log no longer does: find out why"
+            " (`dmp audit verify`), then make the index again (`dmp audit reindex`)"
+        )
+        self.origin = origin
+        self.index = index

@@ -1,0 +1,1 @@
+"""Runs the audit: `python -m audit`, which is what `dmp serve audit` does."""

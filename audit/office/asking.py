@@ -1,0 +1,101 @@
+"""Asks the decision point before anything is shown: who looks into the log is on record there.
+
+What was looked for goes along as the reason of the question, so that a look can itself be audited.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from clients.sdk import NORMAL, Context, Query, Reason, Subject, aio
+from clients.sdk.asking import How
+
+PSEUDONYMISE: Final = "pseudonymise_patients"
+WITHHOLD_SECRET: Final = "withhold_secret_entries"  # noqa: S105 - the name of an obligation
+CARRIED: Final = (PSEUDONYMISE, WITHHOLD_SECRET)
+"""The obligations that this room carries out, by what it shows."""
+
+_LONGEST: Final = 500
+"""Characters of a reason (authz.v1.Reason)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants to see something.
+
+    Attributes:
+        subject: who.
+        context: the circumstances.
+        how: the deadline, the token of the end user, and the trace, to go along.
+    """
+
+    subject: Subject
+    context: Context = NORMAL
+    how: How = field(default_factory=How)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Leave to see something.
+
+    Attributes:
+        decision: its id in the log.
+        reason_code: why it was given.
+        obligations: what is to be withheld.
+    """
+
+    decision: str
+    reason_code: str
+    obligations: tuple[str, ...]
+
+    @property
+    def pseudonymised(self) -> bool:
+        """Whether patients are to be shown by pseudonym."""
+        return PSEUDONYMISE in self.obligations
+
+
+class Asking:
+    """The decision point, as this room asks it."""
+
+    def __init__(self, client: aio.Client) -> None:
+        self._client = client
+
+    async def look(
+        self, asker: Asker, action: str, *, patient: str = "", what: str, asked: Mapping[str, Any]
+    ) -> Look:
+        """Leave to look, or an error.
+
+        Args:
+            asker: who.
+            action: `log.query`, `log.identify` or `trace.read`.
+            patient: INS, where one is named.
+            what: the name of the procedure, such as `query`.
+            asked: what is looked for; it goes on record.
+
+        Raises:
+            Denied: no; it is on record.
+            clients.sdk.Error: there is no answer.
+        """
+        text = orjson.dumps(asked, option=orjson.OPT_SORT_KEYS).decode()
+        reason = Reason(code=what, text=text[:_LONGEST])
+        context = Context(
+            mode=asker.context.mode,
+            reason=reason,
+            secret_connection=asker.context.secret_connection,
+        )
+        query = Query(subject=asker.subject, action=action, patient=patient, context=context)
+        return await self.require(query, asker.how)
+
+    async def require(self, query: Query, how: How) -> Look:
+        """Leave for what is asked, as `look`."""
+        permit = await self._client.require(query, supports=CARRIED, **how)
+        permit.fulfil(*CARRIED)
+        permit.settle()
+        decided = permit.decision
+        return Look(
+            decision=decided.id,
+            reason_code=decided.reason_code,
+            obligations=decided.obligations,
+        )

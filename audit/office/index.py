@@ -1,0 +1,231 @@
+"""The index follows the log: whatever is committed there is taken in here, once and in order.
+
+How far it is stands beside what was taken in, in one transaction: killed at any instant, it goes on
+from there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from audit import reader
+from audit.entry import GENESIS, Entry
+from audit.errors import Damage, IndexAheadError, LogDamagedError
+from audit.office.gained import NORMAL, Derivation, Gained, micros
+from audit.office.handles import Handles
+from audit.office.policies import Shelf
+from audit.office.tables import entries, metadata, positions
+from audit.office.words import Words
+from storage.errors import ConflictError
+from storage.statements import run
+
+MOST: Final = 4096
+"""Entries taken in at once, and a batch of each log more: bounds memory, and the time of a step."""
+
+_COLUMNS: Final = tuple(column.name for column in entries.columns)
+_WORDS: Final = ("kind", "caller", "action", "mode", "effect", "reason", "rules", "bundle")
+_ADD: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608
+_p = positions.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far a log is in the index.
+
+    Attributes:
+        log: its number in the index.
+        next: the index behind the last entry.
+        link: the hash of the last batch.
+        at: the instant of the last entry, microseconds since 1970.
+    """
+
+    log: int
+    next: int
+    link: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a step took in.
+
+    Attributes:
+        entries: how many.
+        positions: how far each log is now.
+    """
+
+    entries: int
+    positions: Mapping[str, Position]
+
+
+class Index:
+    """The index, for the one process that writes it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        handles: Handles,
+        derivations: Sequence[Derivation] = (),
+        *,
+        shelf: Shelf | None = None,
+    ) -> None:
+        """Prepares; reads nothing yet.
+
+        Args:
+            engine: from `audit.office.database.opened`.
+            handles: the numbers of persons, structures and documents.
+            derivations: what else follows from the entries.
+            shelf: policies that were read already.
+        """
+        self._engine = engine
+        self._handles = handles
+        self._derivations = derivations
+        self._shelf = shelf or Shelf()
+        self._words = Words()
+
+    def step(self, log: Connection) -> Taken:
+        """Takes in what the logs have gained, up to a bound; call again while there is something.
+
+        Args:
+            log: on one state of the log's database.
+
+        Raises:
+            LogDamagedError: what is new does not follow what was taken in.
+            IndexAheadError: the log has lost what was taken in: an older copy was put in its place.
+            DBAPIError: nothing was taken in.
+        """
+        try:
+            with self._engine.begin() as conn:
+                return self._step(conn, log)
+        except BaseException:
+            self._words.forget()
+            raise
+
+    def clear(self) -> None:
+        """Empties everything that is derived; the next steps make it again."""
+        self._words.forget()
+        with self._engine.begin() as conn:
+            for table in reversed(metadata.sorted_tables):
+                conn.execute(delete(table))
+
+    def _step(self, conn: Connection, log: Connection) -> Taken:
+        before = read_positions(conn)
+        logs = reader.origins(log)
+        for origin in logs:
+            if origin not in before:
+                number = len(before) + 1
+                before[origin] = Position(log=number, next=0, link=GENESIS, at=0)
+                row = {"origin": origin, "log": number, "next_index": 0, "link": GENESIS, "at": 0}
+                conn.execute(insert(positions), row)
+        # Merged by their instants, so that it makes little difference when the index is made.
+        each = (self._gained(log, origin, before[origin]) for origin in logs)
+        found = list(islice(merge(*each, key=lambda one: (one[2].at, one[2].log)), MOST))
+        after = before | {origin: behind for origin, _, behind in found}
+        for origin in {origin for origin, _, _ in found}:
+            _move(conn, origin, before[origin], after[origin])
+        taken = [one for _, one, _ in found if one is not None]
+        self._write(conn, taken)
+        for derivation in self._derivations:
+            derivation.take(conn, taken)
+        return Taken(entries=len(found), positions=after)
+
+    def _gained(
+        self, log: Connection, origin: str, since: Position
+    ) -> Iterator[tuple[str, Gained | None, Position]]:
+        """The entries of a log behind a position, each with the position behind it; None where it is erased."""
+        there = not since.next
+        link = since.link
+        for batch in reader.batches(log, origin, start=since.next):
+            if batch.end <= since.next:
+                if batch.end < since.next or batch.hash != link:
+                    break
+                there = True
+                continue
+            if batch.previous != link:
+                what = "its batch does not chain to what was taken in"
+                raise LogDamagedError(origin, batch.first_index, Damage.ALTERED, what)
+            there, at = True, micros(batch.at)
+            for stored in batch.stored():
+                if stored.index < since.next:
+                    continue
+                last = stored.index + 1 == batch.end
+                link = batch.hash if last else batch.previous
+                behind = Position(log=since.log, next=stored.index + 1, link=link, at=at)
+                if stored.erased is not None:
+                    yield origin, None, behind
+                    continue
+                entry = stored.entry
+                policies = self._shelf.get(log, entry.get("bundle", ""))
+                yield origin, Gained(origin, since.log, stored.index, at, entry, policies), behind
+        if not there:
+            raise IndexAheadError(origin, since.next)
+
+    def _write(self, conn: Connection, taken: Sequence[Gained]) -> None:
+        texts = [_texts(one.entry) for one in taken]
+        numbers = self._words.numbers(conn, (text for row in texts for text in row))
+        rows = [
+            {
+                "at": one.at,
+                "log": one.log,
+                "place": one.index,
+                "id": one.id,
+                **dict(zip(_WORDS, map(numbers.__getitem__, row), strict=True)),
+                **self._handled(one.entry),
+                "emergency": int(one.emergency),
+                "secret": int(one.secret),
+            }
+            for one, row in zip(taken, texts, strict=True)
+        ]
+        if rows:
+            run(conn, _ADD, rows)
+
+    def _handled(self, entry: Entry) -> dict[str, int]:
+        subject, handles = entry.get("subject", {}), self._handles
+        return {
+            "subject": handles.person(subject.get("id", "")),
+            "structure": handles.structure(subject.get("structure", "")),
+            "patient": handles.person(entry.get("patient", "")),
+            "document": handles.document(entry.get("document", {}).get("id", "")),
+        }
+
+
+def read_positions(conn: Connection) -> dict[str, Position]:
+    """How far each log is in the index, by origin."""
+    return {
+        row.origin: Position(log=row.log, next=row.next_index, link=row.link, at=row.at)
+        for row in conn.execute(select(positions))
+    }
+
+
+def rule_set(rules: Sequence[str]) -> str:
+    """The text that stands for the deciding rules of an entry: sorted, with a blank around each."""
+    return f" {' '.join(sorted(rules))} " if rules else ""
+
+
+def _texts(entry: Entry) -> tuple[str, ...]:
+    """The words of an entry, in the order of `_WORDS`."""
+    return (
+        entry.get("kind", ""),
+        entry.get("caller", ""),
+        entry.get("action", ""),
+        entry.get("mode", NORMAL),
+        entry.get("effect", ""),
+        entry.get("reason_code", ""),
+        rule_set(entry.get("rules", ())),
+        entry.get("bundle", ""),
+    )
+
+
+def _move(conn: Connection, origin: str, before: Position, after: Position) -> None:
+    """Writes how far a log is, unless another process has moved it meanwhile."""
+    moved = conn.execute(
+        update(positions)
+        .where(_p.origin == origin, _p.next_index == before.next)
+        .values(next_index=after.next, link=after.link, at=after.at)
+    )
+    if moved.rowcount != 1:
+        raise ConflictError("another process takes entries into this index: stop one of them")

@@ -1,0 +1,1 @@
+"""Generated from `proto/audit/v1`: the contract of the audit."""
