@@ -38,7 +38,7 @@ from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from dossier.keys.sealing import Key, Purpose
 from dossier.mint import Mint
-from dossier.model import Author, Label, Particulars, Search, Status, Visibility
+from dossier.model import Label, Particulars, Person, Search, Status, Visibility
 from dossier.permit import Turnstile
 from dossier.store import Store
 from storage.database import connect
@@ -216,7 +216,7 @@ def _label(asker: Asker, number: int, *, seen: bool) -> Label:
 def _row(key: Key, label: Label) -> dict[str, object]:
     told = Particulars(
         title="Compte rendu de consultation",
-        authors=(Author(id=label.authors[0], name="Dr MEDECIN3857", profession="10"),),
+        authors=(Person(id=label.authors[0], name="Dr MEDECIN3857", profession="10"),),
         structure_name="Centre de santé",
     )
     sealed = key.seal(rows.pack(told), rows.place(Purpose.PARTICULARS, label))

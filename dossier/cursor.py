@@ -1,17 +1,16 @@
-"""Where a list goes on: behind the last document shown, in the very list that showed it. Pure.
+"""Where a list goes on: behind the last row shown, in the very list that showed it. Pure.
 
 A cursor opens nothing: what the next page shows is decided anew. It holds the digest of what was asked, so
 that one of another list is noticed rather than silently beginning somewhere in the middle.
 """
 
 import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from clients.sdk.values import Subject
-from dossier.model import Search
 from serving.errors import RequestError
 
 _VERSION: Final = b"\x01"
@@ -22,20 +21,20 @@ _AGAIN: Final = "leave it out to begin again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """The place of a document in a list: its date of act, and its id where several have the same."""
+    """The place of a row in a list: its instant, and its id where several have the same."""
 
-    act_from: datetime
+    at: datetime
     id: str
 
 
-def write(position: Position, *, patient: str, search: Search, subject: Subject) -> str:
-    """The cursor of what comes behind a document."""
-    at = position.act_from.astimezone(UTC).isoformat()
+def write(position: Position, *, of: Sequence[object]) -> str:
+    """The cursor of what comes behind a row, for whoever asks this question again."""
+    at = position.at.astimezone(UTC).isoformat()
     text = f"{at}\0{position.id}".encode()
-    return urlsafe_b64encode(_VERSION + _digest(patient, search, subject) + text).decode()
+    return urlsafe_b64encode(_VERSION + _digest(of) + text).decode()
 
 
-def read(cursor: str, *, patient: str, search: Search, subject: Subject) -> Position | None:
+def read(cursor: str, *, of: Sequence[object]) -> Position | None:
     """Where the list goes on; None at its beginning, for an empty cursor.
 
     Raises:
@@ -46,19 +45,19 @@ def read(cursor: str, *, patient: str, search: Search, subject: Subject) -> Posi
     if len(cursor) > _MAX_LENGTH:
         raise RequestError([("cursor", f"`{len(cursor)}` characters long", _AGAIN)])
     try:
-        content = urlsafe_b64decode(cursor.encode("ascii"))
+        content = b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
         head, text = content[: len(_VERSION)], content[len(_VERSION) + _DIGEST_BYTES :]
-        at, _, document = text.decode().partition("\0")
-        position = Position(act_from=datetime.fromisoformat(at), id=document)
+        at, _, row = text.decode().partition("\0")
+        position = Position(at=datetime.fromisoformat(at), id=row)
     except ValueError as exc:
         raise RequestError([("cursor", "not one that a list gave", _AGAIN)]) from exc
-    if head != _VERSION or not document or position.act_from.tzinfo is None or "\0" in document:
+    if head != _VERSION or not row or "\0" in row or position.at.utcoffset() != timedelta(0):
         raise RequestError([("cursor", "not one that a list gave", _AGAIN)])
-    if content[len(_VERSION) :][:_DIGEST_BYTES] != _digest(patient, search, subject):
+    if content[len(_VERSION) :][:_DIGEST_BYTES] != _digest(of):
         raise RequestError([("cursor", "belongs to another list", _AGAIN)])
     return position
 
 
-def _digest(patient: str, search: Search, subject: Subject) -> bytes:
-    asked = repr((patient, search, subject.kind, subject.id, subject.structure))
-    return hashlib.sha256(asked.encode("utf-8", "backslashreplace")).digest()[:_DIGEST_BYTES]
+def _digest(of: Sequence[object]) -> bytes:
+    asked = repr(tuple(of)).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(asked).digest()[:_DIGEST_BYTES]

@@ -14,7 +14,7 @@ from dossier.cda.header import STRUCTURED, Header
 from dossier.cda.validation import Validator
 from dossier.errors import CdaError
 from dossier.gate import Asker
-from dossier.model import Author, Draft, Label, Particulars, Status, Visibility
+from dossier.model import PERSONS, Draft, Label, Particulars, Person, Status, Visibility
 from dossier.types import DocumentTypes
 from dossier.v1 import dossier_pb2 as pb
 from serving.errors import RequestError
@@ -22,9 +22,6 @@ from serving.errors import RequestError
 MAX_DEPOSITS: Final = 20
 MAX_TOTAL: Final = 15 << 20
 """Bytes that may be deposited at once."""
-
-PERSONS: Final = ("patient", "representative")
-"""Who deposits as a person, and is the author of what it deposits."""
 
 Violation = tuple[str, str, str]
 
@@ -87,7 +84,7 @@ class Checker:
             raise RequestError([("replaces", "the document itself replaces none", cure)])
         subject = asker.subject
         as_person = subject.kind in PERSONS
-        authors = (Author(id=subject.id, name=subject.name),) if as_person else _authors(header)
+        authors = (Person(id=subject.id, name=subject.name),) if as_person else _authors(header)
         if subject.kind == "professional" and subject.id not in {a.id for a in authors}:
             cure = "let an author deposit it, or the structure with its certificate"
             raise RequestError(
@@ -126,10 +123,10 @@ class Checker:
         return Draft(label=label, particulars=particulars, content=content, names=header.replaces)
 
 
-def _authors(header: Header) -> tuple[Author, ...]:
+def _authors(header: Header) -> tuple[Person, ...]:
     """The authors whom a document names, persons and devices."""
     return tuple(
-        Author(
+        Person(
             id=author.id_nat,
             name=" ".join(filter(None, (author.given_name, author.family_name))) or author.device,
             profession=_profession(author.role),

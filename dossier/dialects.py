@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from sqlalchemy import (
@@ -20,10 +20,8 @@ from sqlalchemy import (
     tuple_,
 )
 
+from dossier.cursor import Position
 from storage.columns import Instant
-
-_COUNTED: Final = {"preserve_rowcount": True}
-"""Else the number of rows that an INSERT added is forgotten."""
 
 
 def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
@@ -32,8 +30,7 @@ def insert_once(conn: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     On PostgreSQL, meeting a row that another transaction has added meanwhile is a conflict
     (`storage.database.is_conflict`): whoever does it again then finds that row.
     """
-    done = conn.execute(_insert(table, conn.dialect.name), row, execution_options=_COUNTED)
-    return done.rowcount == 1
+    return conn.execute(_insert(table, conn.dialect.name), row).rowcount == 1
 
 
 def put(
@@ -63,10 +60,10 @@ def binary(conn: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def earlier(
-    at: ColumnElement[datetime], row: ColumnElement[str], place: tuple[datetime, str]
+    at: ColumnElement[datetime], row: ColumnElement[str], place: Position
 ) -> ColumnElement[bool]:
-    """Whether a row comes before a place: an instant, and an id among those of one instant."""
-    return tuple_(at, row) < tuple_(literal(place[0], Instant), literal(place[1], Text))
+    """Whether a row comes before a place."""
+    return tuple_(at, row) < tuple_(literal(place.at, Instant), literal(place.id, Text))
 
 
 @cache

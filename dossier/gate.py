@@ -7,7 +7,8 @@
   may be told is on record in the log, under the same trace, and is no act of the person.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,17 +34,22 @@ from dossier.mint import Mint
 from dossier.model import HIDDEN_FROM_PATIENT, HIDDEN_FROM_REPRESENTATIVES, MASKED, Label
 from dossier.permit import Permit
 
-CARRIED: Final = (
-    "notify_holder",
-    "notify_treating_doctor",
-    "review",
+BANNERS: Final = (
     "show_mode",
     "warn_hidden_from_patient",
     "warn_hidden_from_representatives",
     "mark_obsolete",
-    "withhold_secret_entries",
     "confirm",
     "collect_fresh_consent",
+)
+"""The obligations that are carried out by showing something beside the answer."""
+
+CARRIED: Final = (
+    *BANNERS,
+    "notify_holder",
+    "notify_treating_doctor",
+    "review",
+    "withhold_secret_entries",
 )
 """The obligations that the dossier carries out; `dossier.records` says how."""
 
@@ -130,7 +136,9 @@ class Gate:
     async def permit(self, asker: Asker, action: str) -> Permit:
         """For what concerns no single document."""
         query = _query(asker, action)
-        return self._issue(await self._require(query, asker.how))
+        async with self._recorded():
+            leave = await self._client.require(query, supports=CARRIED, **asker.how)
+        return self._issue(leave)
 
     async def permit_on(
         self, asker: Asker, action: str, document: str, label: Label | None
@@ -139,12 +147,13 @@ class Gate:
         asked = _unknown(document) if label is None else as_document(label)
         query = _query(asker, action, asked)
         try:
-            leave = await self._client.require(query, supports=CARRIED, **asker.how)
+            async with self._recorded(label):
+                leave = await self._client.require(query, supports=CARRIED, **asker.how)
         except Denied as exc:
-            await self._on_refused(Refused(denied=exc, label=label))
+            if await self._is_said_of_any(asker, action, exc):
+                raise
             # Asked in either case, so that neither the answer nor its time tells the two apart.
-            may_know = await self._may_know(asker, asked)
-            if await self._is_said_of_any(asker, action, exc) or (may_know and label is not None):
+            if await self._may_know(asker, asked) and label is not None:
                 raise
             raise DocumentUnavailableError(exc.decision.id) from exc
         if label is None:
@@ -177,7 +186,7 @@ class Gate:
 
     async def permit_list(self, asker: Asker) -> Permit:
         """For a list of the patient's documents: its condition says which."""
-        try:
+        async with self._recorded():
             leave = await self._client.require_filter(
                 asker.subject,
                 LISTING,
@@ -186,14 +195,11 @@ class Gate:
                 supports=CARRIED,
                 **asker.how,
             )
-        except Denied as exc:
-            await self._on_refused(Refused(denied=exc))
-            raise
         return self._issue(leave, condition=leave.condition)
 
     async def change(self, asker: Asker, change: Change, *, request_id: str) -> Permit:
         """Makes a change of the registry; the permit is for recording it here as well."""
-        try:
+        async with self._recorded():
             leave = await self._client.change(
                 asker.subject,
                 asker.patient,
@@ -203,14 +209,11 @@ class Gate:
                 supports=CARRIED,
                 **asker.how,
             )
-        except Denied as exc:
-            await self._on_refused(Refused(denied=exc))
-            raise
         return self._issue(leave)
 
     async def rights(self, asker: Asker) -> tuple[Permit, PatientRecord]:
         """For the administrative data, and what the registry says of the patient."""
-        try:
+        async with self._recorded():
             record = await self._client.get_patient(
                 asker.subject,
                 asker.patient,
@@ -218,9 +221,6 @@ class Gate:
                 supports=CARRIED,
                 **asker.how,
             )
-        except Denied as exc:
-            await self._on_refused(Refused(denied=exc))
-            raise
         if isinstance(record.listing, Leave):
             record.listing.drop()
         return self._issue(record.permit), record
@@ -228,11 +228,10 @@ class Gate:
     async def standing(self, asker: Asker) -> tuple[Permit, Standing]:
         """For telling whether there is a dossier, and what it tells (TD0.2)."""
         query = _query(asker, "dossier.find")
-        found = await self._client.explain(query, **asker.how)
-        if found.decision.effect is not Effect.ALLOW:
-            denied = Denied(query, found.decision)
-            await self._on_refused(Refused(denied=denied))
-            raise denied
+        async with self._recorded():
+            found = await self._client.explain(query, **asker.how)
+            if found.decision.effect is not Effect.ALLOW:
+                raise Denied(query, found.decision)
         facts = found.facts
         standing = Standing(
             dossier=facts["resource.dossier"],
@@ -247,7 +246,7 @@ class Gate:
         permit: Permit | None = None
         after = ""
         while permit is None or after:
-            try:
+            async with self._recorded():
                 page = await self._client.list_patients(
                     asker.subject,
                     context=asker.context,
@@ -255,19 +254,18 @@ class Gate:
                     supports=CARRIED,
                     **asker.how,
                 )
-            except Denied as exc:
-                await self._on_refused(Refused(denied=exc))
-                raise
             issued = self._issue(page.permit)
             permit, after = permit or issued, page.next
             found += page.patients
         return permit, tuple(found)
 
-    async def _require(self, query: Query, how: How) -> Leave:
+    @asynccontextmanager
+    async def _recorded(self, label: Label | None = None) -> AsyncIterator[None]:
+        """What is denied meanwhile is on record before anyone hears of it."""
         try:
-            return await self._client.require(query, supports=CARRIED, **how)
+            yield
         except Denied as exc:
-            await self._on_refused(Refused(denied=exc))
+            await self._on_refused(Refused(denied=exc, label=label))
             raise
 
     async def _is_said_of_any(self, asker: Asker, action: str, denied: Denied) -> bool:

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, false, select
 
-from dossier import place, tables, trace
+from dossier import cursor, tables, trace
+from dossier.cursor import Position
 from dossier.dialects import among, earlier
+from dossier.model import PERSONS
 from dossier.notices import HOLDER, TREATING_DOCTOR, Kind
 from dossier.permit import Permit
 from dossier.trace import Actor
@@ -59,7 +61,7 @@ def of_patient(conn: Connection, permit: Permit, *, size: int, after: str) -> No
     Raises:
         RequestError: the cursor is not one of this question.
     """
-    recipient = HOLDER if permit.subject.kind in trace.PERSONS else TREATING_DOCTOR
+    recipient = HOLDER if permit.subject.kind in PERSONS else TREATING_DOCTOR
     found = _all().where(_n.patient == permit.patient, _n.recipient == recipient)
     if trace.withholds(permit):
         found = found.where(_a.secret == false())
@@ -88,13 +90,14 @@ def _all() -> Select[Any]:
 def _look(
     conn: Connection, found: Select[Any], of: Sequence[object], *, size: int, after: str
 ) -> NoticePage:
-    if after:
-        found = found.where(earlier(_n.at, _n.id, place.read(after, of=of)))
+    place = cursor.read(after, of=of)
+    if place is not None:
+        found = found.where(earlier(_n.at, _n.id, place))
     rows = conn.execute(found.order_by(_n.at.desc(), _n.id.desc()).limit(size + 1)).all()
     last = rows[size - 1] if len(rows) > size else None
     return NoticePage(
         notices=tuple(map(_notice, rows[:size])),
-        next=place.write(last.at, last.id, of=of) if last else "",
+        next=cursor.write(Position(at=last.at, id=last.id), of=of) if last else "",
     )
 
 

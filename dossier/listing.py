@@ -7,14 +7,12 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ColumnElement,
     Select,
-    Text,
     and_,
     false,
     func,
@@ -23,13 +21,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     union_all,
 )
 
 from clients.sdk.condition import Clause, Condition, LabelField, Test
 from dossier import tables
 from dossier.cursor import Position
+from dossier.days import midnight
+from dossier.dialects import earlier
 from dossier.errors import ConditionError
 from dossier.model import (
     HIDDEN_FROM_PATIENT,
@@ -42,7 +41,6 @@ from dossier.rewriting import merge, part
 from storage.columns import Instant
 
 CONFIDENTIALITIES: Final = ("N", "R", "V")
-FRANCE: Final = ZoneInfo("Europe/Paris")
 
 _c: Final = tables.documents.c
 _FLAGS: Final = {
@@ -83,8 +81,7 @@ def page(
     rows = _Rows(patient, statuses)
     narrowed = [*_narrowed(rows, search), _c.status.in_(statuses)]
     if after is not None:
-        last = tuple_(literal(after.act_from, Instant), literal(after.id, Text))
-        narrowed.append(tuple_(_c.act_from, _c.id) < last)
+        narrowed.append(earlier(_c.act_from, _c.id, after))
     found = [
         select(_c.id).where(*where, *narrowed).order_by(*order).limit(size).subquery()
         for where in rows.parts(condition)
@@ -225,6 +222,6 @@ def _midnight(day: date | None, *, later: int) -> datetime | None:
     if day is None:
         return None
     try:
-        return datetime.combine(day + timedelta(days=later), time(), FRANCE).astimezone(UTC)
+        return midnight(day + timedelta(days=later)).astimezone(UTC)
     except OverflowError:
         return None

@@ -14,6 +14,9 @@ MASKED: Final = "MASQUE_PS"
 HIDDEN_FROM_PATIENT: Final = "INVISIBLE_PATIENT"
 HIDDEN_FROM_REPRESENTATIVES: Final = "INVISIBLE_REPRESENTANTS_LEGAUX"
 
+PERSONS: Final = ("patient", "representative")
+"""The kinds of those who act as persons: for themselves, or for a child."""
+
 
 class Status(StrEnum):
     """The availability of a document (XDS availabilityStatus)."""
@@ -101,8 +104,16 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Author:
-    """Who made a document, as it names them; `id` as in the label."""
+class Person:
+    """Who made a document or did something, as it was named then.
+
+    Attributes:
+        id: idNat_PS, or INS of the holder or a representative.
+        name: in words.
+        profession: TRE_G15.
+        structure: idNat_Struct.
+        structure_name: in words.
+    """
 
     id: str
     name: str = ""
@@ -116,7 +127,7 @@ class Particulars:
     """What a document tells of itself beyond its label."""
 
     title: str
-    authors: tuple[Author, ...] = ()
+    authors: tuple[Person, ...] = ()
     structure_name: str = ""
 
 

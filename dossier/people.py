@@ -16,10 +16,10 @@ from dossier import accounts, administrative, closures, dashboard, deed, notices
 from dossier.accounts import COST, Account, Cost
 from dossier.closures import Closure
 from dossier.dashboard import Authorised, Dashboard, Wanted
-from dossier.model import Administrative, Guardian
+from dossier.days import FRANCE
+from dossier.model import PERSONS, Administrative, Guardian
 from dossier.permit import Permit, Turnstile
 from dossier.records import is_recorded, record, refuse_spent
-from dossier.trace import FRANCE, PERSONS
 from dossier.transaction import run
 from dossier.wishes import Wishes
 from serving.errors import RequestError

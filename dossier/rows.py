@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from dossier import tables
 from dossier.errors import StaleError
 from dossier.keys.sealing import Place, Purpose
-from dossier.model import Author, Label, Particulars, Status, Visibility
+from dossier.model import Label, Particulars, Person, Status, Visibility
 from dossier.permit import Permit
 
 _c: Final = tables.documents.c
@@ -126,7 +126,7 @@ def pack(particulars: Particulars) -> bytes:
 def unpack(text: bytes) -> Particulars:
     """Particulars as they were sealed."""
     fields = orjson.loads(text)
-    authors = tuple(Author(**author) for author in fields.pop("authors"))
+    authors = tuple(Person(**author) for author in fields.pop("authors"))
     return Particulars(**fields, authors=authors)
 
 

@@ -114,7 +114,7 @@ class Store:
         key, at = self._keyring.key_of(patient), self._clock()
 
         def work(conn: Connection) -> tuple[Label, Particulars, bytes]:
-            _refuse_spent(conn, permit)
+            records.refuse_spent(conn, permit)
             label, particulars = rows.judged(conn, permit)
             records.record(conn, permit, at=at, label=label)
             body = select(tables.bodies.c.content).where(tables.bodies.c.document == label.id)
@@ -152,7 +152,7 @@ class Store:
             self._spend_on(permit, patient, draft.label)
         submission.refuse_twice([draft.label for draft in drafts])
         with self._reader.connect() as conn:
-            _refuse_spent(conn, *permits)
+            records.refuse_spent(conn, *permits)
             has_documents = rows.has_any(conn, patient)
         # Made with the first document, and never beside documents that had another.
         key = self._keyring.key_of(patient) if has_documents else self._keyring.make(patient)
@@ -190,15 +190,15 @@ class Store:
             ListingError: the database found what the condition does not admit; nothing is shown.
         """
         self._turnstile.spend(permit, action=LIST, patient=patient)
-        position = cursor.read(after, patient=patient, search=search, subject=permit.subject)
+        who = permit.subject
+        of = (patient, search, who.kind, who.id, who.structure)
+        position = cursor.read(after, of=of)
         narrowed = replace(search, statuses=search.statuses or _CURRENT)
         page = self._page(permit, patient, narrowed, size=size, after=position)
         if not page.partial:
             return page
         last = page.shown[-1].label
-        end = Position(act_from=last.act_from, id=last.id)
-        following = cursor.write(end, patient=patient, search=search, subject=permit.subject)
-        return replace(page, next=following)
+        return replace(page, next=cursor.write(Position(at=last.act_from, id=last.id), of=of))
 
     def pathway(self, permit: Permit, patient: str, search: Search, limit: int) -> Page:
         """The same for the care pathway: in one piece, and in all statuses unless the search names some."""
@@ -217,7 +217,7 @@ class Store:
         at = self._clock()
 
         def work(conn: Connection) -> Label:
-            _refuse_spent(conn, permit)
+            records.refuse_spent(conn, permit)
             old, _ = rows.judged(conn, permit)
             new = changed(old, act)
             if new is not old:
@@ -243,7 +243,7 @@ class Store:
         at = self._clock()
 
         def work(conn: Connection) -> str:
-            _refuse_spent(conn, permit)
+            records.refuse_spent(conn, permit)
             label, _ = rows.judged(conn, permit)
             records.record(conn, permit, at=at, label=label)
             return label.id
@@ -276,7 +276,7 @@ class Store:
             raise PermitError("says nothing of which documents may be listed")
         query = listing.page(patient, condition, search, size=size + 1, after=after)
         with self._reader.connect() as conn:
-            _refuse_spent(conn, permit)
+            records.refuse_spent(conn, permit)
             found = conn.execute(query).all()
             authors = rows.authors_of(conn, [row.id for row in found[:size]])
         key = self._keyring.key_of(patient) if found else None
@@ -301,12 +301,6 @@ class Store:
 
     def _entry(self) -> str:
         return str(UUID(bytes=self._random(16), version=4))
-
-
-def _refuse_spent(conn: Connection, *permits: Permit) -> None:
-    """Refuses what another process has spent already, before anything is read."""
-    if any(records.is_recorded(conn, permit) for permit in permits):
-        raise PermitError("spent: a permit pays for one touch")
 
 
 def _particulars(key: Key, label: Label, sealed: bytes) -> Particulars:

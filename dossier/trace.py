@@ -7,23 +7,22 @@ be told.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 
 from clients.sdk.values import Subject
-from dossier import place, tables
+from dossier import cursor, tables
+from dossier.cursor import Position
+from dossier.days import midnight
 from dossier.deed import DENY, storable
 from dossier.dialects import earlier
+from dossier.model import PERSONS, Person
 from dossier.permit import Permit
 
-FRANCE: Final = ZoneInfo("Europe/Paris")
-"""Days are days in France."""
 WITHHOLD_SECRET: Final = "withhold_secret_entries"  # noqa: S105 - the name of an obligation
 
-PERSONS: Final = ("patient", "representative")
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(9990, 1, 1)
 """Beyond these a bound bounds nothing, and could not be computed with."""
@@ -45,15 +44,10 @@ _HIDING: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
+class Actor(Person):
     """Who did something; `kind` is professional, patient, structure, and so on."""
 
     kind: str
-    id: str
-    name: str = ""
-    profession: str = ""
-    structure: str = ""
-    structure_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +129,9 @@ def look(
     conditions = [_a.patient == permit.patient, *_asked(question)]
     if withholds(permit):
         conditions.append(_a.secret == false())
-    if after:
-        conditions.append(earlier(_a.at, _a.decision, place.read(after, of=of)))
+    place = cursor.read(after, of=of)
+    if place is not None:
+        conditions.append(earlier(_a.at, _a.decision, place))
     rows = conn.execute(
         select(*tables.acts.c, *_HIDING)
         .select_from(_ACTS_ON)
@@ -147,7 +142,7 @@ def look(
     last = rows[size - 1] if len(rows) > size else None
     return TracePage(
         traces=tuple(_trace(row, permit.subject) for row in rows[:size]),
-        next=place.write(last.at, last.decision, of=of) if last else "",
+        next=cursor.write(Position(at=last.at, id=last.decision), of=of) if last else "",
     )
 
 
@@ -174,16 +169,12 @@ def _asked(question: Question) -> Sequence[ColumnElement[bool]]:
         who = storable(question.actor)
         asked.append(or_(_a.actor == who, _a.structure == who))
     if question.since and question.since > _FIRST:
-        asked.append(_a.at >= _midnight(question.since))
+        asked.append(_a.at >= midnight(question.since))
     if question.until and question.until < _LAST:
-        asked.append(_a.at < _midnight(question.until + timedelta(days=1)))
+        asked.append(_a.at < midnight(question.until + timedelta(days=1)))
     if question.refused:
         asked.append(_a.effect == DENY)
     return asked
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=FRANCE)
 
 
 def _trace(row: Any, reader: Subject) -> Trace:  # noqa: ANN401 - a row

@@ -1,7 +1,7 @@
 """Messages of `dossier.v1` as values, and back. What can't be read is told field by field."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -16,33 +16,23 @@ from clients.sdk.asking import How
 from clients.sdk.registry import PatientRecord
 from clients.sdk.wire import context, subject
 from dossier.dashboard import Line
-from dossier.gate import Asker
+from dossier.gate import BANNERS, Asker
 from dossier.inbox import Notice
 from dossier.model import (
     Administrative,
-    Author,
     Contact,
     Guardian,
+    Person,
     Search,
     Shown,
     Status,
     Visibility,
 )
 from dossier.permit import Permit
-from dossier.trace import Actor, Trace
+from dossier.trace import Trace
 from dossier.v1 import dossier_pb2 as pb
 from dossier.wishes import Wishes
 from serving.errors import RequestError
-
-BANNERS: Final = (
-    "show_mode",
-    "warn_hidden_from_patient",
-    "warn_hidden_from_representatives",
-    "mark_obsolete",
-    "confirm",
-    "collect_fresh_consent",
-)
-"""The obligations that are carried out by showing something beside the answer."""
 
 SPACES: Final = tuple("12345678")
 
@@ -102,10 +92,7 @@ def search(message: pb.Search, *, statuses: Iterable[Status]) -> Search:
             for value in getattr(message, name)
             if value not in known
         ]
-    since = _day("search.from", getattr(message, "from"), wrong)
-    until = _day("search.until", message.until, wrong)
-    if since and until and since > until:
-        wrong.append(("search.from", "later than `until`", "exchange the two days"))
+    since, until = _period(message, "search.", wrong)
     if wrong:
         raise RequestError(wrong)
     return Search(
@@ -125,13 +112,10 @@ def days(message: pb.ReadTraceRequest) -> tuple[date | None, date | None]:
         RequestError: one is no day, or the first is later than the last.
     """
     wrong: list[Violation] = []
-    since = _day("from", getattr(message, "from"), wrong)
-    until = _day("until", message.until, wrong)
-    if since and until and since > until:
-        wrong.append(("from", "later than `until`", "exchange the two days"))
+    period = _period(message, "", wrong)
     if wrong:
         raise RequestError(wrong)
-    return since, until
+    return period
 
 
 def administrative(message: pb.Administrative) -> Administrative:
@@ -187,7 +171,7 @@ def ruling(permit: Permit) -> pb.Ruling:
 def label(shown: Shown) -> pb.Label:
     """A document, as a list shows it."""
     of = shown.label
-    message = pb.Label(
+    return pb.Label(
         document=of.id,
         unique_id=of.unique_id,
         type=of.type,
@@ -211,11 +195,8 @@ def label(shown: Shown) -> pb.Label:
         by_patient=of.by_patient,
         banners=[name for name in shown.banners if name in BANNERS],
         entry=of.entry,
+        visibility=pb.Visibility(**asdict(of.visibility)),
     )
-    message.visibility.masked = of.visibility.masked
-    message.visibility.hidden_from_patient = of.visibility.hidden_from_patient
-    message.visibility.hidden_from_representatives = of.visibility.hidden_from_representatives
-    return message
 
 
 def person(message: Administrative) -> pb.Administrative:
@@ -227,19 +208,13 @@ def person(message: Administrative) -> pb.Administrative:
         birth_date=message.birth_date.isoformat() if message.birth_date else "",
         sex=message.sex,
         birth_place=message.birth_place,
-        contact=_reached(message.contact),
+        contact=pb.Contact(**asdict(message.contact)),
     )
 
 
 def guardian(of: Guardian) -> pb.Guardian:
     """A legal representative."""
-    return pb.Guardian(
-        id=of.id,
-        relation=of.relation,
-        family_name=of.family_name,
-        given_names=of.given_names,
-        contact=_reached(of.contact),
-    )
+    return pb.Guardian(**asdict(of))
 
 
 def instant(at: datetime | None) -> Timestamp | None:
@@ -251,7 +226,7 @@ def instant(at: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def _person(of: Author) -> pb.Person:
+def _person(of: Person) -> pb.Person:
     return pb.Person(
         id=of.id,
         name=of.name,
@@ -271,14 +246,14 @@ def _contact(message: pb.Contact) -> Contact:
     )
 
 
-def _reached(of: Contact) -> pb.Contact:
-    return pb.Contact(
-        address=of.address,
-        postal_code=of.postal_code,
-        city=of.city,
-        phone=of.phone,
-        email=of.email,
-    )
+def _period(
+    message: pb.Search | pb.ReadTraceRequest, within: str, wrong: list[Violation]
+) -> tuple[date | None, date | None]:
+    since = _day(f"{within}from", getattr(message, "from"), wrong)
+    until = _day(f"{within}until", message.until, wrong)
+    if since and until and since > until:
+        wrong.append((f"{within}from", "later than `until`", "exchange the two days"))
+    return since, until
 
 
 def _day(field: str, value: str, wrong: list[Violation]) -> date | None:
@@ -399,7 +374,7 @@ def trace(of: Trace) -> pb.Trace:
         effect=of.effect,
         reason_code=of.reason_code,
         actor_kind=of.actor.kind,
-        actor=_actor(of.actor),
+        actor=_person(of.actor),
         document=of.document,
         type=of.type,
         space=of.space,
@@ -417,7 +392,7 @@ def notice(of: Notice) -> pb.Notice:
         at=instant(of.at),
         kind=of.kind.value,
         patient=of.patient,
-        actor=_actor(of.actor),
+        actor=_person(of.actor),
         decision_id=of.decision,
         sent_at=instant(of.sent_at),
         channel=of.channel,
@@ -445,14 +420,4 @@ def settings(message: pb.NotificationSettings) -> Wishes:
         new_document=message.new_document,
         by_email="email" in message.channels,
         by_sms="sms" in message.channels,
-    )
-
-
-def _actor(of: Actor) -> pb.Person:
-    return pb.Person(
-        id=of.id,
-        name=of.name,
-        profession=of.profession,
-        structure=of.structure,
-        structure_name=of.structure_name,
     )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
+
+from dossier.days import FRANCE
 
 YEARS: Final = range(1800, 3000)
 """Years outside are typing errors; inside, no arithmetic with offsets leaves the calendar."""
 
-_ZONE: Final = ZoneInfo("Europe/Paris")
 _TS: Final = re.compile(
     r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?)?)?"
     r"([+-][0-9]{4})?"
@@ -50,7 +50,7 @@ def moment(value: str) -> Moment | None:
     written = [part for part in match.groups()[:6] if part is not None]
     parts = [int(part) for part in written] + list(_FIRST[len(written) :])
     micro = int((match[7] or "0").ljust(6, "0"))
-    zone = _offset(match[8]) if match[8] else _ZONE
+    zone = _offset(match[8]) if match[8] else FRANCE
     if zone is None:
         return None
     year, month, day, hour, minute, second = parts

@@ -293,7 +293,11 @@ async def test_end_under_load_loses_nothing(tmp_path, how):
                 await record.create(patient=patient(number + 1))
             done = [[] for _ in range(4)]
             work = [asyncio.create_task(_feed(record, number, done[number])) for number in range(4)]
-            await asyncio.sleep(1.0)
+
+            async def fed():
+                return all(done)
+
+            await until(fed, seconds=60)
             os.kill(first.popen.pid, how)
             codes = await asyncio.gather(*work)
         if how is signal.SIGTERM:
@@ -304,7 +308,6 @@ async def test_end_under_load_loses_nothing(tmp_path, how):
         with record_process(tmp_path, point.address) as second:
             async with talking(second.address) as record:
                 for number in range(4):
-                    assert done[number]
                     for documents, content in done[number]:
                         whose = patient(number + 1)
                         read = await record.read(documents[0], patient=whose)

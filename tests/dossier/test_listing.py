@@ -499,7 +499,7 @@ def test_cursor_position_is_exact(world):
     expected = sorted((one.id for one in labels), reverse=True)
 
     for place, document in enumerate(expected):
-        after = cursor.Position(act_from=NOW, id=document)
+        after = cursor.Position(at=NOW, id=document)
         found = find(world, EVERYTHING, Search(), after=after)
         assert expected[place + 1 :] == found
 

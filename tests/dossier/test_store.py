@@ -23,7 +23,7 @@ from dossier.errors import (
     StaleError,
     TransitionError,
 )
-from dossier.model import Act, Author, Particulars, Search, Status, Visibility
+from dossier.model import Act, Particulars, Person, Search, Status, Visibility
 from dossier.types import DocumentTypes
 from storage.database import connect
 from tests.dossier import world as worlds
@@ -61,7 +61,7 @@ def test_any_size(world, size):
 def test_particulars_in_every_script(world):
     """Titles and names come back whatever they are made of."""
     hostile = "'; DROP TABLE documents; -- % _ \\ \" \0 \u202e é ﷽ 👩‍⚕️"
-    author = Author(
+    author = Person(
         id="899700218896", name=hostile, profession="10", structure="", structure_name=""
     )
     told = Particulars(title=hostile, authors=(author,), structure_name=hostile)

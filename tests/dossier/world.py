@@ -17,7 +17,7 @@ from dossier import tables
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from dossier.mint import Mint
-from dossier.model import Author, Draft, Label, Particulars, Status, Visibility
+from dossier.model import Draft, Label, Particulars, Person, Status, Visibility
 from dossier.permit import Permit, Turnstile
 from dossier.store import Store
 from storage.database import connect
@@ -204,7 +204,7 @@ def draft(content: bytes = b"", **changes: object) -> Draft:
     particulars = Particulars(
         title="Compte rendu de consultation",
         authors=tuple(
-            Author(id=one, name="Dr Élodie MARTIN", profession="10") for one in of.authors
+            Person(id=one, name="Dr Élodie MARTIN", profession="10") for one in of.authors
         ),
         structure_name="Centre de santé",
     )
