@@ -6,10 +6,10 @@ from typing import Annotated, Final
 import typer
 
 from audit.commands import app as log
-from audit.commands import audit
 from authz.commands import app as database
 from authz.workbench.commands import app as policy
 from clients.cli import serve
+from clients.cli.audit.app import app as audit
 from clients.cli.check import check
 from clients.cli.demo import demo
 from clients.cli.ins import app as ins

@@ -29,6 +29,12 @@ def dossier(context: typer.Context) -> None:
     _become("dossier", context.args)
 
 
+@app.command(context_settings=_PASSED_ON, add_help_option=False)
+def audit(context: typer.Context) -> None:
+    """Serve the audit; `dmp serve audit --help` shows its settings."""
+    _become("audit", context.args)
+
+
 def _become(room: str, arguments: Sequence[str]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
