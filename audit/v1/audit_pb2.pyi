@@ -1521,9 +1521,12 @@ class Access(_message.Message):
     DECISION_ID_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
     action: _builtins.str
     document: _builtins.str
-    """(c) the category of the data; empty where the document is kept from the reader"""
+    """(c) the document; it, its type and its origin are empty where it is kept from the reader, or never was"""
     type: _builtins.str
     space: _builtins.str
     origin: _builtins.str
@@ -1541,7 +1544,13 @@ class Access(_message.Message):
     review: _builtins.str
     """of a case, once it was reviewed: justified, misuse; open before"""
     audit: _builtins.bool
-    """who in the audit looked into the log about this patient"""
+    """somebody of the audit looked into the log about this patient, or reviewed an access"""
+    category: _builtins.str
+    """(c) the category of the data, always: document, list_of_documents, administrative, existence, dossier, rights,
+    trace, review, notice, other
+    """
+    about: _builtins.str
+    """id of the earlier decision that this one is about: of the access that was reviewed, or told of"""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -1550,6 +1559,10 @@ class Access(_message.Message):
 
     @_builtins.property
     def reason(self) -> _authz_pb2.Reason: ...
+    @_builtins.property
+    def further(self) -> _containers.RepeatedCompositeFieldContainer[Global___Further]:
+        """what the service asked besides, in the course of the same request and for the same person"""
+
     def __init__(
         self,
         *,
@@ -1570,11 +1583,42 @@ class Access(_message.Message):
         decision_id: _builtins.str = ...,
         review: _builtins.str = ...,
         audit: _builtins.bool = ...,
+        category: _builtins.str = ...,
+        further: _abc.Iterable[Global___Further] | None = ...,
+        about: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "reason", b"reason", "who", b"who"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "at", b"at", "audit", b"audit", "class", b"class", "decision_id", b"decision_id", "document", b"document", "effect", b"effect", "en", b"en", "fr", b"fr", "mode", b"mode", "origin", b"origin", "reason", b"reason", "reason_code", b"reason_code", "review", b"review", "service", b"service", "space", b"space", "type", b"type", "who", b"who"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "action", b"action", "at", b"at", "audit", b"audit", "category", b"category", "class", b"class", "decision_id", b"decision_id", "document", b"document", "effect", b"effect", "en", b"en", "fr", b"fr", "further", b"further", "mode", b"mode", "origin", b"origin", "reason", b"reason", "reason_code", b"reason_code", "review", b"review", "service", b"service", "space", b"space", "type", b"type", "who", b"who"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Access: _TypeAlias = Access  # noqa: Y015
+
+@_typing.final
+class Further(_message.Message):
+    """A question that stands in the log, too, and was no act of its own: a service finds out what may be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    action: _builtins.str
+    effect: _builtins.str
+    """allow, deny"""
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        effect: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "decision_id", b"decision_id", "effect", b"effect"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Further: _TypeAlias = Further  # noqa: Y015
