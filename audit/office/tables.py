@@ -79,3 +79,71 @@ for _name in ("patient", "subject", "structure", "document", "emergency"):
         sqlite_where=_column != 0,
         postgresql_where=_column != 0,
     )
+
+case_steps: Final = Table(
+    "case_steps",
+    metadata,
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    Column("place", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("id", LargeBinary(16), nullable=False),
+    # 1 access, 2 review, 3 report that an obligation was carried out, 4 standing that was told
+    Column("kind", Integer, nullable=False),
+    # The case of an access or review, the access of a report.
+    Column("about", LargeBinary(16), nullable=False),
+    # Handles; 0 for none. `who` is whose deed the step is, `professional` whose access it is about.
+    Column("professional", Number, nullable=False),
+    Column("structure", Number, nullable=False),
+    Column("patient", Number, nullable=False),
+    Column("who", Number, nullable=False),
+    # The mode of an access, the verdict of a review, the obligations of a report, the standing.
+    Column("what", Integer, nullable=False),
+    Column("until", Number, nullable=False),
+    Column("due", Number, nullable=False),
+    Column("owes", Integer, nullable=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What cases are made of (`audit.office.cases`): a line for each entry that is a step of one, or may be."""
+
+cases: Final = Table(
+    "cases",
+    metadata,
+    # The place of the access that opened it.
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    Column("place", Number, primary_key=True, autoincrement=False),
+    Column("id", LargeBinary(16), nullable=False),
+    Column("at", Number, nullable=False),
+    Column("last_at", Number, nullable=False),
+    Column("due", Number, nullable=False),
+    Column("professional", Number, nullable=False),
+    Column("structure", Number, nullable=False),
+    Column("patient", Number, nullable=False),
+    Column("mode", Integer, nullable=False),
+    Column("accesses", Integer, nullable=False),
+    # 0 open, 1 justified, 2 misuse
+    Column("state", Integer, nullable=False),
+    # The review that closed it, and until when a misuse stands against the professional.
+    Column("review", LargeBinary(16)),
+    Column("closed_at", Number),
+    Column("until", Number),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Emergency accesses that are reviewed together."""
+
+_s, _c = case_steps.c, cases.c
+Index("case_steps_id", _s.id)
+Index("case_steps_about", _s.about, _s.kind)
+for _name, _kind, _columns in (
+    ("group", 1, (_s.professional, _s.patient, _s.log, _s.place)),
+    ("told", 4, (_s.professional, _s.at)),
+):
+    _only = _s.kind == _kind
+    Index(f"case_steps_{_name}", *_columns, sqlite_where=_only, postgresql_where=_only)
+Index("cases_id", _c.id)
+Index("cases_queue", _c.state, _c.due, _c.id)
+Index("cases_group", _c.professional, _c.patient, _c.log, _c.place)
+Index("cases_structure", _c.structure, _c.at)
+Index("cases_patient", _c.patient, _c.at)
+Index("cases_at", _c.at, _c.id)
