@@ -53,6 +53,14 @@ Document = TypedDict("Document", {"id": str, "type": str, "class": str, "space":
 """The document asked for and its category: LOINC type, class, space (EHDS annex II 3.2 c)."""
 
 
+class Target(TypedDict, total=False):
+    """Whom an act of management aimed at, or whose access was reviewed (CSP R.1111-43: nature of the act)."""
+
+    id: str  # idNat_PS, idNat_Struct, or what a representative is known by
+    kind: str  # professional | structure | person
+    profession: str  # TRE_G15
+
+
 class Origin(TypedDict, total=False):
     """Where the data come from, not the request (EHDS annex II 3.2 e)."""
 
@@ -91,6 +99,8 @@ class Entry(TypedDict, total=False):
     patient_prev: str  # hex commitment of that patient's previous entry, "" for the first
     document: Document  # EHDS 3.2 c
     origin: Origin  # EHDS 3.2 e
+    target: Target  # CSP R.1111-43: who was authorised, blocked, reviewed
+    about: str  # id of an earlier decision that this one is about: a review, a notice (R.1111-48)
     mode: str  # TRE_R248: normal | bris_de_glace | centre_15
     reason: Reason  # L.1111-17, L.1111-19
     facts: Sequence[int | str | Sequence[str]]  # vector of the bundle's vocabulary (ADL level 3)

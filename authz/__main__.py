@@ -1,6 +1,5 @@
 """Runs the decision point: `python -m authz`, which is what `dmp serve authz` does."""
 
-import argparse
 import asyncio
 import os
 import sys
@@ -13,7 +12,7 @@ from audit.errors import Error as AuditError
 from authz.errors import BundleError, Error
 from authz.policies import default_folder
 from authz.service import Service, Settings
-from serving.arguments import add_tls, listeners, tls
+from serving.arguments import add_tls, listeners, service_parser, tls
 from serving.errors import Error as ServingError
 from serving.errors import TrustError
 from serving.served import run
@@ -23,7 +22,7 @@ from storage.errors import Error as StorageError
 USAGE = 2
 UNREACHABLE = 3
 
-DEFAULT = ("127.0.0.1:7443=operator", "127.0.0.1:7446=dossier")
+DEFAULT = ("127.0.0.1:7443=operator", "127.0.0.1:7446=dossier", "127.0.0.1:7447=audit")
 
 EXAMPLES = """\
 examples:
@@ -42,17 +41,8 @@ Signals: SIGHUP reads the policies again, SIGTERM drains and stops.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until told to stop; 0 then, 2 for a wrong setting, 3 when the database can't be used."""
-    parser = argparse.ArgumentParser(
-        prog="dmp serve authz",
-        description="Serves the decision point.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--listen",
-        action="append",
-        metavar="ADDRESS[=SERVICE]",
-        help="default: 127.0.0.1:7443=operator and 127.0.0.1:7446=dossier; may be repeated",
+    parser = service_parser(
+        "authz", "Serves the decision point.", examples=EXAMPLES, listen=DEFAULT
     )
     add_tls(parser).add_argument(
         "--token-keys",
@@ -65,10 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--policies", type=Path, default=None, help="default: the policies shipped")
     parser.add_argument("--origin", default="authz-1", help="the unique name of this process's log")
-    parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
-    parser.add_argument(
-        "--reflection", action="store_true", help="describe the procedures, for developers' tools"
-    )
     given = parser.parse_args(arguments)
     configure()
     try:

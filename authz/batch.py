@@ -32,8 +32,9 @@ from authz.facts import FactComputer, Facts
 from authz.model import Effect, Verdict
 from authz.query import Query, digest
 from authz.record import draft
-from authz.registry import listing, requests
+from authz.registry import listing, requests, standing
 from authz.registry.apply import apply
+from authz.registry.changes import SetReviewStanding
 from authz.registry.state import PatientState, unknown
 from authz.registry.store import Store
 from authz.value import dataclass
@@ -214,6 +215,7 @@ class Batcher:
             self._follow(conn, str(head.bundle))
         patients = {q.patient for i in items if isinstance(i, Call) for q in i.queries if q.patient}
         states = self._store.get_many(conn, patients)
+        self._standings = self._store.standings(conn)
         self._ids = self._new_ids(items, at)
         drafts: list[Entry] = []
         answers: list[Answer] = []
@@ -273,7 +275,7 @@ class Batcher:
         state = states[query.patient] if query.patient else unknown("")
         condition = None
         try:
-            facts = self._facts.compute(query, state, at)
+            facts = self._facts.compute(query, state, at, self._standings)
             if query.any_document:
                 judgement = self._bundle.judge(facts.vector)
                 verdict, condition = judgement.verdict, judgement.condition
@@ -308,6 +310,8 @@ class Batcher:
         if query.change is None:
             return decision
         try:
+            if isinstance(query.change, SetReviewStanding):
+                return self._set_standing(conn, decision, query.change)
             new = apply(old, query.change, at=decision.at, terms=self._facts.terms)
         except ChangeError as exc:
             impossible = Verdict(
@@ -320,6 +324,22 @@ class Batcher:
         )
         states[query.patient] = self._changed[query.patient] = new
         return replace(decision, state=new, changed=self._revision)
+
+    def _set_standing(
+        self, conn: Connection, decision: Decision, change: SetReviewStanding
+    ) -> Decision:
+        """Carries out a change that is of no patient.
+
+        Raises:
+            ChangeError: it is impossible.
+        """
+        standing.require_possible(change)
+        action, at = decision.query.action, decision.at
+        self._revision = self._store.set_standing(
+            conn, change, action=action, decision_id=decision.id, at=at
+        )
+        self._standings = self._store.standings(conn)
+        return replace(decision, changed=self._revision)
 
     def _activate(self, conn: Connection, item: Activation, at: datetime) -> Entry:
         before, entry = self._bundle.digest, next(self._ids)

@@ -48,14 +48,15 @@ class Product:
     """What the policies are for: a bundle must fit the product that it is to serve.
 
     `parameters` are those that facts are computed with, and their types; `rpcs` are the remote procedures
-    that the model of services may name; `filtered` are the actions that may be asked for with the document
-    left open.
+    that the model of services may name, `acts` those with an act (`procedure:act`) that it may treat apart;
+    `filtered` are the actions that may be asked for with the document left open.
     """
 
     computed: Computed
     parameters: Mapping[str, str]
     rpcs: frozenset[str]
     filtered: frozenset[str]
+    acts: frozenset[str] = frozenset()
 
 
 class Summary(NamedTuple):
@@ -222,7 +223,7 @@ def _assemble(
     for name in sorted(trees):
         if name.startswith("rules/"):
             reader.read(trees[name])
-    table, types, services = _tables(vocabulary, texts, mistakes, rpcs=product.rpcs)
+    table, types, services = _tables(vocabulary, texts, mistakes, product)
     if mistakes.found:
         raise BundleError(mistakes.found)
     labels = Labels(vocabulary, table, types)
@@ -292,7 +293,7 @@ def _check_themes(trees: Mapping[str, Node], mistakes: Mistakes) -> None:
 
 
 def _tables(
-    vocabulary: Vocabulary, texts: Mapping[str, str], mistakes: Mistakes, *, rpcs: frozenset[str]
+    vocabulary: Vocabulary, texts: Mapping[str, str], mistakes: Mistakes, product: Product
 ) -> tuple[Table, Mapping[str, DocumentType], ServiceTable]:
     """The matrix, the types it speaks of, and the model of services."""
     types, found = matrix.read_types(texts.get(TYPES, ""), path=TYPES)
@@ -312,10 +313,14 @@ def _tables(
         texts.get(SERVICES[1], ""),
         path=SERVICES[1],
         shape=matrix.SERVICES,
-        names=(vocabulary.services, rpcs, kinds),
+        names=(vocabulary.services, product.rpcs | product.acts, kinds),
     )
     mistakes.found += found
-    return table, types, matrix.expand_services(lines, rpcs=rpcs, kinds=kinds)
+    return (
+        table,
+        types,
+        matrix.expand_services(lines, rpcs=product.rpcs, kinds=kinds, acts=product.acts),
+    )
 
 
 def _values(vocabulary: Vocabulary, name: str) -> tuple[str, ...]:

@@ -27,7 +27,14 @@ from authz.registry.changes import (
     SetConsents,
 )
 from authz.registry.duration import Duration
-from authz.registry.state import AuthorisationState, GranteeKind, PatientState, Reach
+from authz.registry.state import (
+    AuthorisationState,
+    GranteeKind,
+    PatientState,
+    Reach,
+    ReviewStanding,
+    Standings,
+)
 from authz.value import dataclass
 
 SAMU: Final = "SAMU_SMUR"
@@ -104,6 +111,8 @@ COMPUTED: Final[Computed] = {
     "context.announced": _FLAG,
     "context.names_representatives": _FLAG,
     "context.subject_proof": _choice("unproven", "asserted", "token"),
+    "subject.review": (Kind.CHOICE, frozenset(ReviewStanding) | {"unknown"}),
+    "context.service": _choice("unknown"),
 }
 
 PARAMETERS: Final = {
@@ -112,6 +121,7 @@ PARAMETERS: Final = {
     "break_glass.reason_codes": "list",
     "centre15.requires": "list",
     "emergency.max_duration": "duration",
+    "emergency.review.verdicts": "list",
     "minor.majority_age": "integer",
     "minor.zone": "zone",
     "mt.professions": "list",
@@ -148,16 +158,20 @@ class _Scene:
     query: Query
     state: PatientState
     at: datetime
+    standings: Standings | None
     vector: list[FactValue]
     remarks: tuple[str, ...]
     role: str
 
-    def is_of(self, query: Query, state: PatientState, at: datetime) -> bool:
+    def is_of(
+        self, query: Query, state: PatientState, at: datetime, standings: Standings | None
+    ) -> bool:
         """Whether these are the facts of this query too: all that counts is the very same."""
         own = self.query
         return (
             state is self.state
             and at is self.at
+            and standings is self.standings
             and query.subject is own.subject
             and query.context is own.context
             and query.action == own.action
@@ -189,17 +203,37 @@ class FactComputer:
             structure_authorisation=self._duration("authorisation.structure.duration"),
         )
         self._emergency = self._duration("emergency.max_duration")
+        self._services = frozenset(bundle.vocabulary.fact("context.service").values)
+        self._break_glass = self._list("break_glass.reason_codes")
+        self._reasons: Mapping[str, tuple[str, ...] | None] = {
+            "emergency.review": self._list("emergency.review.verdicts"),
+            "obligation.report": tuple(bundle.vocabulary.obligations),
+            **dict.fromkeys(_LOOKS),
+        }
         self._zone = ZoneInfo(str(self._values["minor.zone"]))
         self._encode(_ASKS_NOTHING, self._base)
         self._asker = lru_cache(_KNOWN)(self._asker_of)
         self._today = lru_cache(1)(lambda at: at.astimezone(self._zone).date())
         self._scene: _Scene | None = None
 
-    def compute(self, query: Query, state: PatientState, at: datetime) -> Facts:
-        """The facts of `query` in the state of its patient at the instant `at`."""
+    def compute(
+        self,
+        query: Query,
+        state: PatientState,
+        at: datetime,
+        standings: Standings | None = None,
+    ) -> Facts:
+        """The facts of `query` in the state of its patient at the instant `at`.
+
+        Args:
+            query: what is asked.
+            state: of its patient.
+            at: now.
+            standings: of all professionals; None when they are not known.
+        """
         scene = self._scene
-        if scene is None or not scene.is_of(query, state, at):
-            scene = self._scene = self._set(query, state, at)
+        if scene is None or not scene.is_of(query, state, at, standings):
+            scene = self._scene = self._set(query, state, at, standings)
         if query.document is None:
             return Facts(tuple(scene.vector), scene.remarks)
         vector, remarks = scene.vector.copy(), list(scene.remarks)
@@ -219,12 +253,17 @@ class FactComputer:
             treats_anyway=not self._values["mt.requires_valid"],
         )
 
-    def _set(self, query: Query, state: PatientState, at: datetime) -> "_Scene":
+    def _set(
+        self, query: Query, state: PatientState, at: datetime, standings: Standings | None
+    ) -> "_Scene":
         """Everything but the document: of many documents in one call, it is the same."""
         through = query.caller, query.rpc
         asker = self._asker(query.action, query.subject, query.context, query.voucher, through)
         vector, remarks = asker.vector.copy(), list(asker.remarks)
         self._encode(self._standing(query.subject, asker.reach, state, at, remarks), vector)
+        if standings is not None and query.subject.kind == "professional":
+            review = standings.get(query.subject.id, ReviewStanding.NONE)
+            self._encode({"subject.review": review}, vector)
         self._encode(self._patient(query, state, at), vector)
         if query.target is not None:
             self._encode(self._target(query, query.target, state, at, remarks), vector)
@@ -232,7 +271,7 @@ class FactComputer:
             self._encode(_LAPSED, vector)
         self._encode(_change(query, state), vector)
         self._encode(query.claims, vector)
-        return _Scene(query, state, at, vector, tuple(remarks), asker.role)
+        return _Scene(query, state, at, standings, vector, tuple(remarks), asker.role)
 
     def _asker_of(
         self,
@@ -246,11 +285,12 @@ class FactComputer:
         who, vector = self._subject(subject, remarks), self._base.copy()
         self._encode({"action.name": action}, vector)
         self._encode(who, vector)
-        self._encode(self._context(context, remarks), vector)
-        permitted = self._bundle.services.permits(*through, subject.kind)
+        self._encode(self._context(action, context, remarks), vector)
+        caller, _ = through
         words = {
-            "context.caller": "permitted" if permitted else "refused",
-            "context.subject_proof": self._proof(subject.kind, voucher, through, remarks),
+            "context.caller": self._permission(action, subject, through, remarks),
+            "context.service": caller if caller in self._services else "unknown",
+            "context.subject_proof": self._proof(action, subject.kind, voucher, through, remarks),
         }
         self._encode(words, vector)
         role = role_of(subject.kind, str(who["subject.profession"]))
@@ -355,10 +395,21 @@ class FactComputer:
             "subject.concerned": _flag(target.id == query.subject.id),
         }
 
-    def _context(self, context: Context, remarks: list[str]) -> Words:
+    def _permission(
+        self, action: str, subject: Subject, through: tuple[str, str], remarks: list[str]
+    ) -> str:
+        """Whether the service may ask for such a subject; on its own behalf it asks for itself alone."""
+        caller, _ = through
+        if subject.kind == "service" and subject.id != caller:
+            remarks.append(f"subject.id: not the calling service; `{caller}` asks for itself alone")
+            return "refused"
+        permitted = self._bundle.services.permits(*through, subject.kind, action)
+        return "permitted" if permitted else "refused"
+
+    def _context(self, action: str, context: Context, remarks: list[str]) -> Words:
         return {
             "context.mode": context.mode or "unknown",
-            "context.reason": "given" if self._reasoned(context, remarks) else "missing",
+            "context.reason": "given" if self._reasoned(action, context, remarks) else "missing",
             "context.declaration": "current",  # unless the instant says otherwise
             "context.secret_connection": _flag(context.secret_connection),
             "context.agreement": "given" if context.agreement else "missing",
@@ -367,7 +418,12 @@ class FactComputer:
         }
 
     def _proof(
-        self, kind: str, voucher: Voucher | None, through: tuple[str, str], remarks: list[str]
+        self,
+        action: str,
+        kind: str,
+        voucher: Voucher | None,
+        through: tuple[str, str],
+        remarks: list[str],
     ) -> str:
         """What says who asks: the calling service, or a token by one that could ask the same itself."""
         caller, rpc = through
@@ -384,17 +440,19 @@ class FactComputer:
                 for name in voucher.contradicted
             )
             return "unproven"
-        if not self._bundle.services.permits(voucher.issuer, rpc, kind):
+        if not self._bundle.services.permits(voucher.issuer, rpc, kind, action):
             cure = "get one from a service that could ask this itself"
             remarks.append(f"token: `{voucher.issuer}` may not vouch for a `{kind}` here; {cure}")
             return "unproven"
         return "token"
 
-    def _reasoned(self, context: Context, remarks: list[str]) -> bool:
-        """A reason is a text with a letter or digit in it and a code of the list."""
-        codes = self._values["break_glass.reason_codes"]
-        known = isinstance(codes, tuple) and context.reason_code in codes
-        if context.reason_code and not known and isinstance(codes, tuple):
+    def _reasoned(self, action: str, context: Context, remarks: list[str]) -> bool:
+        """A reason is a text with a letter or digit in it and a code of the list that the action has."""
+        codes = self._reasons.get(action, self._break_glass)
+        if codes is None:
+            codes = (context.reason_code,) if context.reason_code else ()
+        known = context.reason_code in codes
+        if context.reason_code and not known:
             remarks.append(
                 f"context.reason.code: `{context.reason_code}` is not listed; "
                 f"give one of {', '.join(codes)}"
@@ -405,12 +463,21 @@ class FactComputer:
     def _current(self, context: Context, at: datetime) -> bool:
         return context.declared_at is None or at < self._emergency.after(context.declared_at)
 
+    def _list(self, name: str) -> tuple[str, ...]:
+        value = self._values[name]
+        if not isinstance(value, tuple):
+            raise TypeError(f"parameter `{name}` is no list")
+        return value
+
     def _duration(self, name: str) -> Duration:
         value = self._values[name]
         if not isinstance(value, Duration):
             raise TypeError(f"parameter `{name}` is no duration")
         return value
 
+
+_LOOKS: Final = ("log.query", "log.identify", "trace.read")
+"""Looks at the log: their codes are the caller's own."""
 
 _LAPSED: Final[Words] = {"context.declaration": "lapsed"}
 

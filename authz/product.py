@@ -22,6 +22,16 @@ LISTING: Final = "patient.list"
 GET_BUNDLE: Final = "authz.v1.PolicyService/GetBundle"
 ACTIVATE_BUNDLE: Final = "authz.v1.PolicyService/ActivateBundle"
 
+ACTS: Final = frozenset(
+    {
+        f"{rpc}:{act}"
+        for rpc in (CHECK, CHECK_BATCH, EXPLAIN)
+        for act in ("trace.read", "obligation.report")
+    }
+    | {f"{CHANGE}:standing.set"}
+)
+"""The acts that the model of services treats apart from the procedures that they are asked for by."""
+
 DMP: Final = Product(
     computed=COMPUTED,
     parameters=PARAMETERS,
@@ -40,4 +50,5 @@ DMP: Final = Product(
         }
     ),
     filtered=FILTERED,
+    acts=ACTS,
 )

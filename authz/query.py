@@ -47,13 +47,18 @@ _UNPRINTABLE: Final = re.compile(
 )
 """What no text needs: controls, line separators, changes of direction, halves of characters."""
 
+_DECISION: Final = re.compile(
+    r"[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}", re.ASCII
+)
+"""The id of a decision: a UUID version 7 as the log writes it (RFC 9562, 5.7)."""
+
 _NUMBER: Final = re.compile(r"\d{5,}2[AB]\d{4,}|\d{10,}", re.ASCII)
 
 _IGNORANCE: Final = (UNKNOWN_ACTION, "missing")
 """The values of choices that stand for not knowing; nobody states them."""
 
-_NEVER_CHANGE: Final = ("any_document", "page")
-"""The fields of a query that reads."""
+_NEVER_CHANGE: Final = ("any_document", "page", "about")
+"""The fields of a query that changes nothing."""
 
 Violation = tuple[str, str, str]
 
@@ -140,7 +145,8 @@ class Query:
     """May this subject do this to that, in these circumstances? Asked by a calling service.
 
     Where the document is left open (`any_document`) the question is which documents it may be; `page` is
-    of a list of patients. A change may have a `request_id`, under which it is asked for once.
+    of a list of patients; `about` is the id of an earlier decision that this one is about. A change may
+    have a `request_id`, under which it is asked for once.
     `claims` are facts of origin `caller` that have no field of their own, by name. Without a `voucher`
     the subject is who the caller says it is.
     """
@@ -152,6 +158,7 @@ class Query:
     patient: str = ""
     document: Document | None = None
     target: Target | None = None
+    about: str = ""
     context: Context = field(default_factory=Context)
     change: Change | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
@@ -239,6 +246,9 @@ def _action(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
     if "target" in action.needs and query.target is None:
         cure = "give the professional or structure that the act aims at"
         yield "resource.target", f"missing, `{action.name}` needs it", cure
+    if "about" in action.needs and not query.about:
+        cure = "give the id of the earlier decision"
+        yield "resource.about", f"missing, `{action.name}` needs it", cure
 
 
 def _subject(subject: Subject, vocabulary: Vocabulary) -> Iterator[Violation]:
@@ -281,6 +291,9 @@ def _resource(query: Query, vocabulary: Vocabulary) -> Iterator[Violation]:
         yield from _ins("resource.patient", query.patient)
     if query.document is not None:
         yield from _document(query.document, vocabulary)
+    if query.about and not _DECISION.fullmatch(query.about):
+        wrong = f"not the id of a decision: `{_hinted(query.about)}`"
+        yield "resource.about", wrong, "give all of it, in small letters, as in the answer"
     target = query.target
     if target is not None:
         yield from _required(("resource.target.id", target.id))

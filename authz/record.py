@@ -1,8 +1,9 @@
 """A decision as a draft of its log entry; what the log adds (place, salt, chain) is not here."""
 
-from audit.entry import Document, Entry, Origin, Reason, Subject, Voucher
+from audit.entry import Document, Entry, Origin, Reason, Subject, Target, Voucher
 from authz.decision import Decision
 from authz.query import Query
+from authz.query import Target as Aimed
 from authz.registry.changes import to_document
 
 
@@ -26,6 +27,10 @@ def draft(decision: Decision, call: str) -> Entry:
         "revision": decision.revision,
     }
     _add_document(entry, decision)
+    if query.target is not None:
+        entry["target"] = _target(query.target)
+    if query.about:
+        entry["about"] = query.about
     if query.voucher is not None:
         entry["voucher"] = Voucher(issuer=query.voucher.issuer, id=query.voucher.id)
     if query.trace_id:
@@ -62,6 +67,14 @@ def _subject(query: Query) -> Subject:
         entry["structure_name"] = subject.structure_name
     if subject.authentication:
         entry["authentication"] = subject.authentication
+    return entry
+
+
+def _target(aimed: Aimed) -> Target:
+    """Whom the act aimed at; a profession that was not stated is left out."""
+    entry: Target = {"id": aimed.id, "kind": str(aimed.kind)}
+    if aimed.profession:
+        entry["profession"] = aimed.profession
     return entry
 
 

@@ -10,7 +10,7 @@ from authz.model import ACTION, UNKNOWN_ACTION, Action, Fact, FactValue, Kind, V
 from authz.source import Mistakes, Node
 
 ORIGINS: Final = ("caller", "token", "registry", "matrix", "clock")
-NEEDS: Final = ("patient", "document", "target")
+NEEDS: Final = ("patient", "document", "target", "about")
 
 _NAME: Final = re.compile(rf"(?:{'|'.join(ELEMENTS)})\.[a-z][a-z_]*")
 _RESERVED: Final = frozenset(

@@ -19,7 +19,7 @@ from authz.plan import Clause, Condition
 from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
 from authz.registry import changes
 from authz.registry.feed import Feed
-from authz.registry.state import Entrusted, Grantee, GranteeKind, PatientState
+from authz.registry.state import Entrusted, Grantee, GranteeKind, PatientState, ReviewStanding
 from authz.token import Proof, vouch
 from authz.v1 import authz_pb2 as pb
 from serving.errors import RequestError
@@ -59,6 +59,7 @@ def query(
         patient=resource.patient,
         document=_document(resource.document) if resource.HasField("document") else None,
         target=_target(resource.target) if resource.HasField("target") else None,
+        about=resource.about,
         context=context,
         claims=claims,
         voucher=voucher,
@@ -467,6 +468,12 @@ def _change(request: pb.ChangeRequest, who: Subject) -> Asked:  # noqa: C901, PL
             gone = request.remove_representative.representative
             removed = changes.RemoveRepresentative(representative=gone)
             return "representative.remove", removed, Target(id=gone, kind="person")
+        case "set_review_standing":
+            told = request.set_review_standing
+            standing = changes.SetReviewStanding(
+                professional=told.professional, standing=_standing(told.standing), why=told.why
+            )
+            return "standing.set", standing, Target(id=told.professional, kind="professional")
         case None:
             raise RequestError([("change", "missing", "set one of the fields of the change")])
 
@@ -524,6 +531,15 @@ def _kind(whom: pb.Grantee) -> GranteeKind:
     except ValueError as exc:
         wrong = f"unknown kind: `{whom.kind[:20]}`"
         problem = ("change.grantee.kind", wrong, "professional or structure")
+        raise RequestError([problem]) from exc
+
+
+def _standing(told: str) -> ReviewStanding:
+    try:
+        return ReviewStanding(told)
+    except ValueError as exc:
+        wrong = f"unknown standing: `{told[:20]}`"
+        problem = ("change.standing", wrong, f"one of {', '.join(ReviewStanding)}")
         raise RequestError([problem]) from exc
 
 

@@ -57,13 +57,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTable:
-    """The expanded model of services: each (service, procedure, kind of subject) that may be."""
+    """The expanded model of services: each (service, procedure, kind of subject) that may be.
+
+    `acts` are the procedures with an act (`procedure:act`) that the model may treat apart.
+    """
 
     permitted: frozenset[Request]
+    acts: frozenset[str] = frozenset()
 
-    def permits(self, service: str, rpc: str, kind: str) -> bool:
-        """Whether the service may call the procedure for such a subject; never raises."""
-        return (service, rpc, kind) in self.permitted
+    def permits(self, service: str, rpc: str, kind: str, action: str = "") -> bool:
+        """Whether the service may ask for such an act by the procedure for such a subject; never raises."""
+        act = f"{rpc}:{action}"
+        return (service, act if act in self.acts else rpc, kind) in self.permitted
 
 
 def expand(lines: Iterable[Line], *, roles: Collection[str], types: Collection[str]) -> Table:
@@ -74,12 +79,22 @@ def expand(lines: Iterable[Line], *, roles: Collection[str], types: Collection[s
 
 
 def expand_services(
-    lines: Iterable[Line], *, rpcs: Collection[str], kinds: Collection[str]
+    lines: Iterable[Line],
+    *,
+    rpcs: Collection[str],
+    kinds: Collection[str],
+    acts: Collection[str] = (),
 ) -> ServiceTable:
-    """Expands the lines of the model of services over all procedures and kinds of subject."""
-    rules = _spread(lines, SERVICES, {"g": rpcs, "g2": kinds})
+    """Expands the lines of the model of services over all procedures and kinds of subject.
+
+    Of each `procedure:act` of `acts` holds what holds of the procedure, and what lines say of the act itself.
+    """
+    implied = [
+        Member(number=0, grouping="g", name=act, group=act.partition(":")[0]) for act in acts
+    ]
+    rules = _spread([*lines, *implied], SERVICES, {"g": {*rpcs, *acts}, "g2": kinds})
     allowed = (request for request, rule in rules.items() if rule.effect is Effect.ALLOW)
-    return ServiceTable(permitted=frozenset(allowed))
+    return ServiceTable(permitted=frozenset(allowed), acts=frozenset(acts))
 
 
 def _spread(

@@ -10,11 +10,11 @@ from typing import TypeVar, assert_never
 from authz.errors import ChangeError
 from authz.registry.changes import (
     AddRepresentative,
-    Change,
     CloseDossier,
     GrantAuthorisation,
     LiftBlock,
     OpenDossier,
+    PatientChange,
     RemoveRepresentative,
     RenewAuthorisation,
     ReopenDossier,
@@ -59,7 +59,7 @@ class Terms:
 
 
 def apply(  # noqa: C901, PLR0911, PLR0912 - one case a change, and mypy sees that none is missing
-    state: PatientState, change: Change, *, at: datetime, terms: Terms
+    state: PatientState, change: PatientChange, *, at: datetime, terms: Terms
 ) -> PatientState:
     """The state after the change.
 

@@ -1,4 +1,4 @@
-"""The closed set of changes to a patient's state; what each does is in `apply`.
+"""The closed set of changes of the registry; what each does to a patient's state is in `apply`.
 
 Every change is itself an action: policy decides whether it may happen, and the log holds its words
 (`to_document`).
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 
 from authz.errors import ChangeError
-from authz.registry.state import Grantee, GranteeKind
+from authz.registry.state import Grantee, GranteeKind, ReviewStanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,16 @@ class LiftBlock(_OnGrantee):
     """Ends a block; the old authorisation does not come back."""
 
 
-Change = (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetReviewStanding:
+    """Tells what reviews of emergency accesses have left a professional with, and why; of no patient."""
+
+    professional: str
+    standing: ReviewStanding
+    why: str = ""
+
+
+PatientChange = (
     OpenDossier
     | ReopenDossier
     | CloseDossier
@@ -144,6 +153,9 @@ Change = (
     | AddRepresentative
     | RemoveRepresentative
 )
+"""What changes the state of one patient."""
+
+Change = PatientChange | SetReviewStanding
 
 
 def own_authorisation(

@@ -11,7 +11,7 @@ from storage.migration import Migrations
 
 MIGRATIONS: Final = Migrations(
     folder=Path(__file__).parent / "migrations",
-    newest="0003",
+    newest="0004",
     table="alembic_version",
     command="dmp database migrate",
 )

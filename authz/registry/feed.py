@@ -1,7 +1,8 @@
 """The change feed, for those who follow the registry from outside: what happened after a revision.
 
 Every revision is one event, so who has read up to one asks for what comes after it, and can see that none
-is missing: the numbers are consecutive. A revision without a patient is that of new policies.
+is missing: the numbers are consecutive. A revision without a patient is that of new policies, or of a
+professional's standing.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ _AFTER: Final = (
 class Event:
     """What moved the registry to a revision, and the decision that permitted it.
 
-    `patient` is empty when policies were activated, which may change the answer for anyone.
+    `patient` is empty when policies were activated, or a professional's standing changed: either may change
+    the answer for any patient.
     """
 
     revision: int

@@ -17,6 +17,7 @@ RIGHTS: Final[Mapping[str, str]] = {
     "treating_doctors": "SELECT, INSERT, DELETE",
     "blocks": "SELECT, INSERT, DELETE",
     "representatives": "SELECT, INSERT, DELETE",
+    "standings": "SELECT, INSERT, DELETE",
     "changes": "SELECT, INSERT",
     "requests": "SELECT, INSERT, DELETE",
     "bundles": "SELECT, INSERT, UPDATE",

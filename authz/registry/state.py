@@ -3,6 +3,7 @@
 Plain frozen values: no clock, no database. The law behind them is CSP L.1111-14 to L.1111-24.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -31,6 +32,18 @@ class AuthorisationState(StrEnum):
     VALID = "valid"
     EXPIRED = "expired"
     FORBIDDEN = "forbidden"
+
+
+class ReviewStanding(StrEnum):
+    """What reviews of emergency accesses have left a professional with, whoever the patients were."""
+
+    NONE = "none"
+    OVERDUE = "overdue"
+    MISUSE = "misuse"
+
+
+Standings = Mapping[str, ReviewStanding]
+"""By idNat_PS; who is not in it has `ReviewStanding.NONE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -4,7 +4,8 @@ The caller owns the connection and its transaction, and calls in this order for 
 
     head = store.catch_up(conn, changes=...)      # forgets what others changed since
     states = store.get_many(conn, patients)
-    revision = store.save(conn, old, new, ...)    # for each change
+    standings = store.standings(conn)
+    revision = store.save(conn, old, new, ...)    # for each change; or store.set_standing
     conn.commit()                                 # on any exception: conn.rollback()
     store.adopt(changed, revision)                # only now does the cache hold the new states
 
@@ -26,8 +27,9 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from authz.registry import rows, tables
-from authz.registry.state import PatientState
+from authz.registry import rows, standing, tables
+from authz.registry.changes import SetReviewStanding
+from authz.registry.state import PatientState, Standings
 from storage.database import is_conflict
 from storage.errors import ConflictError, DatabaseError
 from storage.statements import first
@@ -37,7 +39,10 @@ from storage.statements import first
 _QUEUE: Final = "LOCK TABLE head IN SHARE ROW EXCLUSIVE MODE"
 
 ACTIVATION: Final = "policy.activate"
-"""What the feed says of a revision at which no patient changed, but the policies did."""
+"""What the feed says of a revision at which the policies changed."""
+
+_NOBODY: Final = ""
+"""Whose line it is in the feed where no patient changed."""
 
 # As it is, because each batch asks it.
 _LOOK: Final = "SELECT revision, bundle FROM head"
@@ -78,6 +83,7 @@ class Store:
         self._limit = capacity
         self._held = 0
         self._cache: OrderedDict[str, PatientState] = OrderedDict()
+        self._standings: Standings | None = None  # all of them, or not in memory
         self._revision = 0  # what the cache reflects
         self._next = 0  # the revision as this batch has moved it
         self._unsettled: set[str] = set()  # patients this batch saved: not to be cached yet
@@ -104,7 +110,7 @@ class Store:
         revision, bundle = row
         if revision < self._revision:
             self.forget_all()
-        elif revision > self._revision and self._cache:
+        elif revision > self._revision and (self._cache or self._standings is not None):
             self.forget(conn.scalars(_CHANGED, {"known": self._revision}))
         self._revision = self._next = revision
         self._unsettled.clear()
@@ -165,6 +171,46 @@ class Store:
         _announce(conn, revision, ins=new.patient, action=action, decision_id=decision_id, at=at)
         return revision
 
+    def standings(self, conn: Connection) -> Standings:
+        """The standings of all professionals who have one; one query when they are not in memory."""
+        if self._standings is not None:
+            return self._standings
+        found = standing.load(conn)
+        if _NOBODY not in self._unsettled:
+            self._standings = found
+        return found
+
+    def set_standing(
+        self,
+        conn: Connection,
+        change: SetReviewStanding,
+        *,
+        action: str,
+        decision_id: str,
+        at: datetime,
+    ) -> int:
+        """Writes the standing of a professional, and announces it in the feed, the same again too.
+
+        Args:
+            conn: as for `save`.
+            change: whose standing, and which.
+            action: as for `save`.
+            decision_id: as for `save`.
+            at: the instant of the change.
+
+        Returns:
+            The revision of the change, one more than the last.
+
+        Raises:
+            ConflictError: another writer was faster; roll back and decide the batch again.
+        """
+        revision = self._move_head(conn)
+        self._unsettled.add(_NOBODY)
+        self._standings = None
+        standing.write(conn, change, at)
+        _announce(conn, revision, ins=_NOBODY, action=action, decision_id=decision_id, at=at)
+        return revision
+
     def adopt(self, states: Iterable[PatientState], revision: int) -> None:
         """Takes the states of a batch into the cache, once its transaction is committed.
 
@@ -178,15 +224,18 @@ class Store:
             self._keep(state)
 
     def forget(self, patients: Iterable[str]) -> None:
-        """Drops patients from memory; they are loaded when next asked for."""
+        """Drops patients from memory; they are loaded when next asked for. "" drops the standings."""
         for patient in patients:
+            if patient == _NOBODY:
+                self._standings = None
             state = self._cache.pop(patient, None)
             if state is not None:
                 self._held -= _size(state)
 
     def forget_all(self) -> None:
-        """Drops all patients from memory."""
+        """Drops all patients and standings from memory."""
         self._cache.clear()
+        self._standings = None
         self._held = 0
 
     def activate(
@@ -224,7 +273,7 @@ class Store:
             new = {"digest": digest, "content": content, "activated_at": at}
             conn.execute(insert(bundles).values(new))
         revision = self._move_head(conn, bundle=digest)
-        _announce(conn, revision, ins="", action=ACTIVATION, decision_id=decision_id, at=at)
+        _announce(conn, revision, ins=_NOBODY, action=ACTIVATION, decision_id=decision_id, at=at)
         return revision
 
     def bundle(self, conn: Connection, digest: str) -> bytes | None:

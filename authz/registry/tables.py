@@ -94,6 +94,19 @@ representatives: Final = Table(
     sqlite_with_rowid=False,
 )
 
+standings: Final = Table(
+    "standings",
+    metadata,
+    Column("professional", Text, primary_key=True),
+    Column("standing", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    CheckConstraint("standing IN ('overdue', 'misuse')", name="standings_standing"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What reviews of emergency accesses have left professionals with; who has no row has nothing."""
+
 changes: Final = Table(
     "changes",
     metadata,
@@ -106,8 +119,8 @@ changes: Final = Table(
 )
 """The change feed: what moved the registry to each revision, and the decision that permitted it.
 
-Every revision has its row; `ins` is empty where a bundle was activated. So a reader can tell that none is
-missing.
+Every revision has its row; `ins` is empty where a bundle was activated, or a professional's standing changed.
+So a reader can tell that none is missing.
 """
 
 bundles: Final = Table(

@@ -59,9 +59,11 @@ class Subject(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     STRUCTURE_NAME_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """professional, employee, structure, patient, representative, auditor, compliance_officer"""
+    """professional, employee, structure, patient, representative, auditor, compliance_officer; service, for the
+    calling service on its own behalf
+    """
     id: _builtins.str
-    """idNat_PS of a professional (prefix digit + ADELI or RPPS), INS of a patient"""
+    """idNat_PS of a professional (prefix digit + ADELI or RPPS), INS of a patient, the name of a service"""
     profession: _builtins.str
     """TRE_G15, 1.2.250.1.71.1.2.7"""
     structure: _builtins.str
@@ -69,7 +71,9 @@ class Subject(_message.Message):
     structure_kind: _builtins.str
     """practice setting of the structure, JDV_J04: SAMU_SMUR for a centre 15"""
     authentication: _builtins.str
-    """individual_card, reinforced_indirect, employee_card, structure_certificate, patient_code, password"""
+    """individual_card, reinforced_indirect, employee_card, structure_certificate, patient_code, password,
+    service_channel
+    """
     capacity: _builtins.str
     """care, or the activity in which the person acts (CSP L.1111-18); needless for patients"""
     regulator: _builtins.bool
@@ -151,7 +155,7 @@ Global___Document: _TypeAlias = Document  # noqa: Y015
 
 @_typing.final
 class Target(_message.Message):
-    """Whom an act of management aims at."""
+    """Whom an act of management aims at, or whose access is reviewed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -185,8 +189,11 @@ class Resource(_message.Message):
     PATIENT_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
+    ABOUT_FIELD_NUMBER: _builtins.int
     patient: _builtins.str
     """INS: INS-C of 22 digits or INS-NIR of 15 characters"""
+    about: _builtins.str
+    """the id of an earlier decision that this one is about, UUIDv7 in small letters"""
     @_builtins.property
     def document(self) -> Global___Document: ...
     @_builtins.property
@@ -197,10 +204,11 @@ class Resource(_message.Message):
         patient: _builtins.str = ...,
         document: Global___Document | None = ...,
         target: Global___Target | None = ...,
+        about: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "patient", b"patient", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "document", b"document", "patient", b"patient", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,7 +221,9 @@ class Reason(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """one of the parameter break_glass.reason_codes"""
+    """break-glass: one of the parameter break_glass.reason_codes; emergency.review: one of the parameter
+    emergency.review.verdicts; obligation.report: the obligation; a look at the log: the caller's own
+    """
     text: _builtins.str
     """at most 500 characters"""
     def __init__(
@@ -1186,6 +1196,38 @@ class RemoveRepresentative(_message.Message):
 Global___RemoveRepresentative: _TypeAlias = RemoveRepresentative  # noqa: Y015
 
 @_typing.final
+class SetReviewStanding(_message.Message):
+    """What reviews of emergency accesses have left a professional with; the same again is no mistake. It is told by
+    the service that keeps the reviews, on its own behalf, and is of no patient.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROFESSIONAL_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    professional: _builtins.str
+    """idNat_PS"""
+    standing: _builtins.str
+    """none; overdue: an access that nobody has reviewed in time; misuse: one that was found to be a misuse"""
+    why: _builtins.str
+    """for the record only, at most 1,000 characters"""
+    def __init__(
+        self,
+        *,
+        professional: _builtins.str = ...,
+        standing: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["professional", b"professional", "standing", b"standing", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetReviewStanding: _TypeAlias = SetReviewStanding  # noqa: Y015
+
+@_typing.final
 class ChangeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1207,7 +1249,9 @@ class ChangeRequest(_message.Message):
     LIFT_BLOCK_FIELD_NUMBER: _builtins.int
     ADD_REPRESENTATIVE_FIELD_NUMBER: _builtins.int
     REMOVE_REPRESENTATIVE_FIELD_NUMBER: _builtins.int
+    SET_REVIEW_STANDING_FIELD_NUMBER: _builtins.int
     patient: _builtins.str
+    """INS; empty for a change that is of no patient"""
     request_id: _builtins.str
     """Chosen by the caller, at most 128 characters, unique among its own; empty for none. A request that is
     repeated within a day, under the same id and with the same content, is answered with the decision on record,
@@ -1246,6 +1290,8 @@ class ChangeRequest(_message.Message):
     def add_representative(self) -> Global___AddRepresentative: ...
     @_builtins.property
     def remove_representative(self) -> Global___RemoveRepresentative: ...
+    @_builtins.property
+    def set_review_standing(self) -> Global___SetReviewStanding: ...
     def __init__(
         self,
         *,
@@ -1267,12 +1313,13 @@ class ChangeRequest(_message.Message):
         lift_block: Global___LiftBlock | None = ...,
         add_representative: Global___AddRepresentative | None = ...,
         remove_representative: Global___RemoveRepresentative | None = ...,
+        set_review_standing: Global___SetReviewStanding | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_review_standing", b"set_review_standing", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "patient", b"patient", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "request_id", b"request_id", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_representative", b"add_representative", "change", b"change", "close_dossier", b"close_dossier", "context", b"context", "grant_authorisation", b"grant_authorisation", "lift_block", b"lift_block", "open_dossier", b"open_dossier", "own_authorisation", b"own_authorisation", "patient", b"patient", "remove_representative", b"remove_representative", "renew_authorisation", b"renew_authorisation", "reopen_dossier", b"reopen_dossier", "request_id", b"request_id", "revoke_authorisation", b"revoke_authorisation", "set_block", b"set_block", "set_consents", b"set_consents", "set_review_standing", b"set_review_standing", "set_treating_doctor", b"set_treating_doctor", "subject", b"subject", "withdraw_treating_doctor", b"withdraw_treating_doctor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["open_dossier", "reopen_dossier", "close_dossier", "set_consents", "own_authorisation", "grant_authorisation", "renew_authorisation", "revoke_authorisation", "set_treating_doctor", "withdraw_treating_doctor", "set_block", "lift_block", "add_representative", "remove_representative"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["open_dossier", "reopen_dossier", "close_dossier", "set_consents", "own_authorisation", "grant_authorisation", "renew_authorisation", "revoke_authorisation", "set_treating_doctor", "withdraw_treating_doctor", "set_block", "lift_block", "add_representative", "remove_representative", "set_review_standing"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -1371,9 +1418,11 @@ class Event(_message.Message):
     AT_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     patient: _builtins.str
-    """INS; empty when policies were activated, which may change the answer for anyone"""
+    """INS; empty when policies were activated, which may change the answer for anyone, or when the standing of a
+    professional changed, which may change it for that professional and any patient
+    """
     action: _builtins.str
-    """e.g. authorisation.revoke, policy.activate"""
+    """e.g. authorisation.revoke, policy.activate, standing.set"""
     decision_id: _builtins.str
     """the decision that permitted it, in the log"""
     @_builtins.property

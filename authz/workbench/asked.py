@@ -23,9 +23,12 @@ _CIRCUMSTANCES: Final = (
     "closure",
     "declared",
 )
-_WHEN: Final = ("document", "whom", "change", "service", "token", *_CIRCUMSTANCES)
+_WHEN: Final = ("document", "whom", "about", "change", "service", "token", *_CIRCUMSTANCES)
 _OWN: Final = {product.WATCHING: product.WATCH, product.LISTING: product.LIST_PATIENTS}
 """The actions that have a procedure of their own."""
+
+_EARLIER: Final = "019dfd5b-2800-7000-8000-000000000000"
+"""The earlier decision that a scenario is about which names none."""
 
 _SERVICES: Final = {"auditor": "audit", "compliance_officer": "workbench"}
 
@@ -78,6 +81,7 @@ class QueryReader:
             patient=patient if "patient" in needs else "",
             document=document,
             target=whom,
+            about=self._about(items, where) if "about" in needs or "about" in items else "",
             context=context,
             change=change,
             voucher=voucher,
@@ -95,7 +99,8 @@ class QueryReader:
 
     def _service(self, items: Mapping[str, Node], subject: Subject, where: str) -> str:
         if "service" not in items:
-            return _SERVICES.get(subject.kind, "dossier")
+            known = subject.kind == "service" and subject.id in self._vocabulary.services
+            return subject.id if known else _SERVICES.get(subject.kind, "dossier")
         return self._mistakes.one_of(items["service"], where, "service", self._vocabulary.services)
 
     def _document(self, items: Mapping[str, Node], where: str) -> Document | None:
@@ -106,6 +111,11 @@ class QueryReader:
 
     def _whom(self, items: Mapping[str, Node], where: str) -> Target | None:
         return self._cast.target(items["whom"], where) if "whom" in items else None
+
+    def _about(self, items: Mapping[str, Node], where: str) -> str:
+        if "about" not in items:
+            return _EARLIER
+        return self._mistakes.text(items["about"], where, "about")
 
     def _context(self, items: Mapping[str, Node], where: str, at: datetime) -> Context:
         reason = items.get("reason", Node({}, "", 0, 0))

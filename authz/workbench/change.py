@@ -23,10 +23,11 @@ from authz.registry.changes import (
     RevokeAuthorisation,
     SetBlock,
     SetConsents,
+    SetReviewStanding,
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
 )
-from authz.registry.state import Grantee, GranteeKind
+from authz.registry.state import Grantee, GranteeKind, ReviewStanding
 from authz.source import Mistakes, Node
 from authz.workbench.cast import CastReader
 
@@ -44,6 +45,7 @@ CHANGES: Final[Mapping[str, type[Change]]] = {
     "block.lift": LiftBlock,
     "representative.add": AddRepresentative,
     "representative.remove": RemoveRepresentative,
+    "standing.set": SetReviewStanding,
 }
 """The change that each action of management is about."""
 
@@ -57,6 +59,7 @@ _CONTENT: Final[Mapping[type[Change], tuple[str, ...]]] = {
     GrantAuthorisation: ("treating_doctor",),
     SetBlock: ("withdraw_treating_doctor",),
     AddRepresentative: ("relation",),
+    SetReviewStanding: ("standing", "why"),
 }
 _GUARDIAN: Final = "RESPRSN"
 
@@ -122,16 +125,29 @@ def change_of(  # noqa: PLR0911 - one answer a kind of change
         return CloseDossier(reason=texts.get("reason", stated), text=texts.get("text", ""))
     if whom is None:
         return None  # the check of the form says so
-    if kind is AddRepresentative:
-        return AddRepresentative(representative=whom.id, relation=texts.get("relation", _GUARDIAN))
-    return _on_target(kind, whom, extra=any(yes(name) for name in _CONTENT.get(kind, ())))
+    if kind is SetReviewStanding:
+        return _standing(whom, content, mistakes)
+    relation = texts.get("relation", _GUARDIAN)
+    extra = any(yes(name) for name in _CONTENT.get(kind, ()) if name != "relation")
+    return _on_target(kind, whom, extra=extra, relation=relation)
+
+
+def _standing(whom: Target, content: Node, mistakes: Mistakes) -> SetReviewStanding:
+    """What reviews are said to have left with someone; overdue, where it is not said."""
+    said = content.items.get("standing")
+    told = mistakes.one_of(said, "change", "standing", list(ReviewStanding)) if said else ""
+    standing = ReviewStanding(told) if told else ReviewStanding.OVERDUE
+    why = mistakes.text(content.items.get("why"), "change", "why")
+    return SetReviewStanding(professional=whom.id, standing=standing, why=why)
 
 
 def _on_target(  # noqa: PLR0911 - as above
-    kind: type[Change], whom: Target, *, extra: bool
+    kind: type[Change], whom: Target, *, extra: bool, relation: str
 ) -> Change:
     """A change that aims at someone; `extra` is what may be asked for beside it."""
     grantee = GranteeKind.STRUCTURE if whom.kind == "structure" else GranteeKind.PROFESSIONAL
+    if kind is AddRepresentative:
+        return AddRepresentative(representative=whom.id, relation=relation)
     if kind is RemoveRepresentative:
         return RemoveRepresentative(representative=whom.id)
     if kind is SetTreatingDoctor:

@@ -6,7 +6,7 @@ about policies that are sound, but say something that has no effect.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -139,11 +139,13 @@ def _unnamed(bundle: Bundle, vocabulary: bytes) -> Iterator[Mistake]:
         for literal in box
         for place in facts_of(literal)
     }
+    # A rule that a parameter switches off waits for its facts.
+    waiting = {name for rule in _switched_off(bundle) for name in _facts_named(rule)}
     root, _ = parse(vocabulary, path=VOCABULARY)
     nodes = root.items["facts"].sequence if root is not None else []
     lines = {str(node.items["name"].value): node.items["name"] for node in nodes}
     for place, fact in enumerate(bundle.vocabulary.facts):
-        if place not in named and fact.name in lines:
+        if place not in named and fact.name in lines and fact.name not in waiting:
             yield Mistake(
                 path=VOCABULARY,
                 line=lines[fact.name].line,
@@ -154,13 +156,21 @@ def _unnamed(bundle: Bundle, vocabulary: bytes) -> Iterator[Mistake]:
             )
 
 
+def _facts_named(rule: Mapping[str, Any]) -> Iterator[str]:
+    """The facts that the conditions of a rule's document name, but for those it compares others with."""
+    for element, said in rule["rules"].items():
+        for mapping in said if isinstance(said, list) else [said]:
+            yield from (f"{element}.{path.removeprefix('$.')}" for path in mapping)
+
+
+def _switched_off(bundle: Bundle) -> Iterator[Mapping[str, Any]]:
+    """The documents of the rules of the bundle that its parameters switch off."""
+    documents = orjson.loads(bundle.content)["documents"]
+    for name, document in documents.items():
+        if name.startswith("rules/"):
+            yield from (rule for rule in document["rules"] if rule["uid"] not in bundle.documents)
+
+
 def _inactive(bundle: Bundle) -> tuple[str, ...]:
     """The rules of the bundle that its parameters switch off."""
-    documents = orjson.loads(bundle.content)["documents"]
-    every = (
-        rule["uid"]
-        for name, document in documents.items()
-        if name.startswith("rules/")
-        for rule in document["rules"]
-    )
-    return tuple(sorted(set(every) - set(bundle.documents)))
+    return tuple(sorted(rule["uid"] for rule in _switched_off(bundle)))

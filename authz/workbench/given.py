@@ -13,8 +13,11 @@ from authz.registry.state import (
     Consents,
     DossierStatus,
     Grantee,
+    GranteeKind,
     PatientState,
     Representative,
+    ReviewStanding,
+    Standings,
     TreatingDoctor,
     unknown,
 )
@@ -22,7 +25,9 @@ from authz.source import Mistakes, Node
 from authz.workbench.cast import PATIENT, CastReader
 
 LISTS: Final = ("authorised", "expired", "blocked", "treating_doctors", "representatives")
-GIVEN: Final = ("patient", *PATIENT, *LISTS)
+REVIEWED: Final = ("overdue", "misuse")
+"""What reviews have left professionals with, as `authz.registry.state.ReviewStanding` names it."""
+GIVEN: Final = ("patient", *PATIENT, *LISTS, *REVIEWED)
 
 _YEAR: Final = Duration(years=1)
 _OPENED: Final = timedelta(days=3 * 365)
@@ -52,6 +57,17 @@ class StateReader:
         elif patient is None:
             self._mistakes.at(given, where, "no patient: the cast has none")
         return self._state(patient, given.items, where) if patient else None
+
+    def standings(self, given: Node, where: str) -> Standings:
+        """What reviews have left the professionals with that are named for it."""
+        found: dict[str, ReviewStanding] = {}
+        for key in (key for key in REVIEWED if key in given.items):
+            for whom in self._cast.grantees(given.items[key], where):
+                if whom.kind is not GranteeKind.PROFESSIONAL or whom.identifier in found:
+                    message = f"`{key}`: name professionals, and each of them once"
+                    self._mistakes.at(given.items[key], where, message)
+                found[whom.identifier] = ReviewStanding(key)
+        return found
 
     def _state(self, patient: Node, given: Mapping[str, Node], where: str) -> PatientState | None:
         """The patient's own entry, what is `given` laid over it.

@@ -5,7 +5,7 @@ a `PatientState`, so that it can be decided here, over the wire and again from t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from authz.facts import COMPUTED, FactComputer
 from authz.mistake import Mistake, suggest
 from authz.model import Effect, Vector, Verdict, Vocabulary, Wording
 from authz.query import Query, check
-from authz.registry.state import PatientState
+from authz.registry.state import PatientState, Standings
 from authz.source import Mistakes, Node, parse
 from authz.vocabulary import wording
 from authz.workbench.asked import QueryReader
@@ -47,6 +47,7 @@ class Scenario:
     reason: str
     obligations: tuple[str, ...] = ()
     source: str = ""
+    standings: Standings = field(default_factory=dict)
 
     @property
     def file(self) -> str:
@@ -110,7 +111,9 @@ def run(bundle: Bundle, scenario: Scenario) -> Outcome:
     except RequestError as exc:
         problems = tuple(f"malformed: {f}: {wrong}; {cure}" for f, wrong, cure in exc.violations)
         return Outcome(scenario=scenario, verdict=None, vector=(), remarks=(), problems=problems)
-    facts = FactComputer(bundle).compute(scenario.query, scenario.state, scenario.at)
+    facts = FactComputer(bundle).compute(
+        scenario.query, scenario.state, scenario.at, scenario.standings
+    )
     verdict = bundle.decide(facts.vector)
     return Outcome(
         scenario=scenario,
@@ -181,6 +184,7 @@ class _Reader:
             at = instant(items["at"], where, self._mistakes) or at
         given = items.get("given", Node({}, node.path, node.line, node.column))
         state = self._states.read(given, where)
+        standings = self._states.standings(given, where)
         query = self._queries.read(items["when"], state.patient if state else "", where, at)
         effect = self._mistakes.one_of(items["then"], where, "effect", [e.value for e in Effect])
         reason = self._mistakes.text(items["because"], where, "because")
@@ -201,4 +205,5 @@ class _Reader:
             reason=reason,
             obligations=tuple(sorted(obligations)),
             source=source,
+            standings=standings,
         )

@@ -50,6 +50,7 @@ from clients.sdk.values import (
     Subject,
     Target,
     Told,
+    oneself,
 )
 from clients.sdk.watch import Watch
 
@@ -109,4 +110,5 @@ __all__ = [
     "Watch",
     "connect",
     "guarded",
+    "oneself",
 ]

@@ -179,3 +179,15 @@ class RemoveRepresentative(Change):
     field: ClassVar[str] = "remove_representative"
 
     representative: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetReviewStanding(Change):
+    """Tells what reviews have left a professional with: none, overdue, misuse; of no patient."""
+
+    action: ClassVar[str] = "standing.set"
+    field: ClassVar[str] = "set_review_standing"
+
+    professional: str
+    standing: str
+    why: str = ""

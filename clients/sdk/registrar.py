@@ -10,7 +10,7 @@ from authz.v1 import authz_pb2 as pb
 from clients.sdk import reads, wire
 from clients.sdk.asking import ACTIVATION_S, WATCHING, How, metadata
 from clients.sdk.caller import Caller
-from clients.sdk.changes import Change
+from clients.sdk.changes import Change, SetReviewStanding
 from clients.sdk.following import PATIENCE_S, STREAM_S, Following
 from clients.sdk.permit import Permit, made
 from clients.sdk.policies import Bundle
@@ -23,7 +23,7 @@ from clients.sdk.procedures import (
     WATCH,
 )
 from clients.sdk.registry import AuthorisedPatient, Page, PatientRecord, as_read
-from clients.sdk.values import NORMAL, Context, Query, Subject
+from clients.sdk.values import NORMAL, Context, Query, Subject, oneself
 from clients.sdk.watch import Watch
 
 
@@ -63,6 +63,32 @@ class Registrar(Caller):
         decision = wire.decision(answer.decision)
         with made(decision):
             return self._permit(query, decision, supports)
+
+    def set_review_standing(
+        self,
+        service: str,
+        professional: str,
+        standing: str,
+        *,
+        why: str = "",
+        request_id: str = "",
+        **how: Unpack[How],
+    ) -> Permit:
+        """Tells what reviews of emergency accesses have left a professional with; told again, it is the same.
+
+        Args:
+            service: the name of the calling service, which does this on its own behalf.
+            professional: idNat_PS.
+            standing: none, overdue, misuse.
+            why: for the record only.
+            request_id: see `change`.
+            how: see `How`.
+
+        Raises:
+            Denied: it has not been told.
+        """
+        change = SetReviewStanding(professional=professional, standing=standing, why=why)
+        return self.change(oneself(service), "", change, request_id=request_id, **how)
 
     def get_patient(
         self,

@@ -15,8 +15,9 @@ class Subject:
     """Who asks.
 
     Attributes:
-        kind: professional, employee, structure, patient, representative, auditor, compliance_officer.
-        id: idNat_PS of a professional, INS of a patient.
+        kind: professional, employee, structure, patient, representative, auditor, compliance_officer;
+            `service` for the calling service on its own behalf (see `oneself`).
+        id: idNat_PS of a professional, INS of a patient, the name of a service.
         profession: TRE_G15.
         structure: idNat_Struct of the structure it acts for.
         structure_kind: JDV_J04; `SAMU_SMUR` for a centre 15.
@@ -37,6 +38,11 @@ class Subject:
     regulator: bool = False
     name: str = ""
     structure_name: str = ""
+
+
+def oneself(service: str) -> Subject:
+    """The calling service itself, when it asks on its own behalf; it can name no other."""
+    return Subject(kind="service", id=service, authentication="service_channel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +70,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Whom an act of management aims at; `kind` is professional, structure or person."""
+    """Whom an act aims at, or whose access is reviewed; `kind` is professional, structure or person."""
 
     id: str
     kind: str
@@ -73,7 +79,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """Why break-glass: a code of the parameter `break_glass.reason_codes`, and words."""
+    """Why, as a code and words.
+
+    The code is one of the parameter `break_glass.reason_codes` for break-glass, a verdict for its review
+    (`justified`, `misuse`), the obligation for the report that it was carried out, your own for a look at the
+    log.
+    """
 
     code: str
     text: str
@@ -85,7 +96,7 @@ class Context:
 
     Attributes:
         mode: normal, bris_de_glace, centre_15.
-        reason: needed for break-glass.
+        reason: needed for break-glass, its review, and the report of an obligation.
         declared_at: when the emergency was declared; now if left out.
         secret_connection: the care of a minor kept from the legal representatives.
         agreement: the patient agreed to this act or asked for it, collected and ticked.
@@ -119,6 +130,7 @@ class Query:
         document: which document, for actions on documents.
         target: whom the act aims at, for acts of management.
         context: the circumstances.
+        about: the id of an earlier decision that this one is about, such as the one that is reviewed.
     """
 
     subject: Subject
@@ -127,6 +139,7 @@ class Query:
     document: Document | None = None
     target: Target | None = None
     context: Context = NORMAL
+    about: str = ""
 
 
 class Effect(Enum):

@@ -44,6 +44,7 @@ def check_request(query: Query) -> pb.CheckRequest:
     fill(message.subject, query.subject, "subject")
     fill(message.context, query.context, "context")
     message.resource.patient = text("resource.patient", query.patient)
+    message.resource.about = text("resource.about", query.about)
     if query.document is not None:
         fill(message.resource.document, query.document, "resource.document")
     if query.target is not None:
@@ -136,6 +137,7 @@ def query(message: pb.CheckRequest) -> Query:
         patient=resource.patient,
         document=document(resource.document) if resource.HasField("document") else None,
         target=target(resource.target) if resource.HasField("target") else None,
+        about=resource.about,
         context=context(message.context),
     )
 

@@ -20,7 +20,13 @@ from authz.bundle import Bundle, build, read_folder, restore
 from authz.product import DMP, FILTERED, LIST_PATIENTS, WATCH
 from authz.query import Context, Query, Subject
 from authz.registry import changes, tables
-from authz.registry.state import DossierStatus, PatientState, unknown
+from authz.registry.state import (
+    DossierStatus,
+    PatientState,
+    ReviewStanding,
+    Standings,
+    unknown,
+)
 from authz.registry.store import Store
 from authz.token import issue
 from authz.v1 import authz_pb2 as pb
@@ -47,6 +53,7 @@ CHANGES = {
     changes.LiftBlock: "lift_block",
     changes.AddRepresentative: "add_representative",
     changes.RemoveRepresentative: "remove_representative",
+    changes.SetReviewStanding: "set_review_standing",
 }
 LISTS = (tables.authorisations, tables.treating_doctors, tables.blocks, tables.representatives)
 
@@ -84,6 +91,18 @@ def seed(conn: Connection, state: PatientState, at: datetime) -> None:
     conn.execute(insert(tables.changes).values(**row, decision_id="seed", at=at))
 
 
+def seed_standings(conn: Connection, standings: Standings, at: datetime) -> None:
+    """Makes these the standings, and no others, and announces it in the change feed."""
+    store = Store()
+    store.catch_up(conn)
+    before, now = store.standings(conn), {"action": "seed", "decision_id": "seed", "at": at}
+    for whom in before | standings:
+        standing = standings.get(whom, ReviewStanding.NONE)
+        store.set_standing(
+            conn, changes.SetReviewStanding(professional=whom, standing=standing), **now
+        )
+
+
 def check_message(query: Query) -> pb.CheckRequest:
     """The message that says what the query says."""
     what, whom = query.document, query.target
@@ -103,6 +122,7 @@ def check_message(query: Query) -> pb.CheckRequest:
                 system=what.system,
             ),
             target=whom and pb.Target(id=whom.id, kind=whom.kind, profession=whom.profession),
+            about=query.about,
         ),
         context=context_message(query.context),
     )
@@ -151,7 +171,12 @@ def change_message(query: Query) -> pb.ChangeRequest:
             part.representative.relation = change.relation
         case changes.SetTreatingDoctor() | changes.WithdrawTreatingDoctor():
             part.professional.CopyFrom(grantee_message(query))
-        case changes.CloseDossier() | changes.SetConsents() | changes.RemoveRepresentative():
+        case (
+            changes.CloseDossier()
+            | changes.SetConsents()
+            | changes.RemoveRepresentative()
+            | changes.SetReviewStanding()
+        ):
             copy_flat(change, part)
         case _:
             part.grantee.CopyFrom(grantee_message(query))
@@ -310,6 +335,8 @@ async def test_every_scenario_through_every_door(tmp_path):
                 clock.at = scenario.at
                 with conn.begin():
                     seed(conn, scenario.state, scenario.at)
+                with conn.begin():
+                    seed_standings(conn, scenario.standings, scenario.at)
                 door = service.doors[scenario.query.caller]
                 token = token_of(scenario.query, signers, scenario.at)
                 for name, decision in await through_all_doors(door, scenario.query, token):
