@@ -75,6 +75,9 @@ def _sqlite(path: str) -> Engine:
         conn.execute("PRAGMA wal_autocheckpoint = 0")
         return conn
 
-    engine = create_engine(URL.create("sqlite", database=path), module=dbapi2, creator=connect)
+    # A connection is closed after use: a file that was put in the place of another is seen at once.
+    engine = create_engine(
+        URL.create("sqlite", database=path), module=dbapi2, creator=connect, poolclass=NullPool
+    )
     event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN"))
     return engine

@@ -1,15 +1,27 @@
 """The database of the index: an SQLite file of its own, or a schema of its own in PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Engine, make_url, text
 
+from audit import durable
+from audit.errors import EvidenceError
 from storage.database import connect
+from storage.errors import DatabaseError
 from storage.migration import Migrations
 
 SCHEMA: Final = "audit"
 """Where the tables stand in PostgreSQL, unless the url names another by `options=-csearch_path=...`."""
+
+_WRITING: Final = 0x_646D70
+"""The first number of the lock that whoever writes an index holds."""
+
+_LOCK: Final = text(
+    "SELECT pg_try_advisory_lock(CAST(:lock AS int), hashtext(CAST(current_schema AS text)))"
+)
 
 MIGRATIONS: Final = Migrations(
     folder=Path(__file__).parent / "migrations",
@@ -25,15 +37,20 @@ def opened(url: str, *, read_only: bool = False) -> Engine:
     Raises:
         DatabaseError: it can't be used.
     """
-    if url.startswith("postgresql") and "options" not in make_url(url).query:
-        if not read_only:
-            _make_schema(url)
-        there = make_url(url).update_query_dict({"options": f"-csearch_path={SCHEMA}"})
-        url = there.render_as_string(hide_password=False)
-    engine = connect(url, read_only=read_only)
+    engine = connect(_placed(url, make=not read_only), read_only=read_only)
     if not read_only:
         MIGRATIONS.migrate(engine)
     return engine
+
+
+def _placed(url: str, *, make: bool = True) -> str:
+    """The url with the schema of the index, which is made if it is not there."""
+    if not url.startswith("postgresql") or "options" in make_url(url).query:
+        return url
+    if make:
+        _make_schema(url)
+    there = make_url(url).update_query_dict({"options": f"-csearch_path={SCHEMA}"})
+    return there.render_as_string(hide_password=False)
 
 
 def _make_schema(url: str) -> None:
@@ -43,3 +60,36 @@ def _make_schema(url: str) -> None:
             conn.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     finally:
         engine.dispose()
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Keeps other processes from writing this index meanwhile.
+
+    Beside an SQLite file lies `FILE.lock`; in PostgreSQL the schema is locked. Both end with the process.
+
+    Raises:
+        DatabaseError: another process writes it, or it can't be reached.
+    """
+    place = make_url(url).database
+    with ExitStack() as held:
+        if make_url(url).get_backend_name() == "sqlite":
+            try:
+                held.enter_context(durable.alone(Path(f"{place}.lock")))
+                there = True
+            except EvidenceError:
+                there = False
+            except OSError as exc:
+                raise DatabaseError(f"index `{place}`: {exc.strerror}") from exc
+        else:
+            engine = connect(_placed(url))
+            held.callback(engine.dispose)
+            # No transaction is open meanwhile: those end by themselves after a while.
+            conn = held.enter_context(
+                engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            )
+            there = bool(conn.scalar(_LOCK, {"lock": _WRITING}))
+        if not there:
+            what = "`dmp serve audit` or `dmp audit reindex` writes it: stop that first"
+            raise DatabaseError(f"index `{place}`: {what}")
+        yield

@@ -1622,3 +1622,152 @@ class Further(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Further: _TypeAlias = Further  # noqa: Y015
+
+@_typing.final
+class ReadStatusRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadStatusRequest: _TypeAlias = ReadStatusRequest  # noqa: Y015
+
+@_typing.final
+class ReadStatusResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HealthEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.bool
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STANDING_FIELD_NUMBER: _builtins.int
+    INDEX_LAG_FIELD_NUMBER: _builtins.int
+    TREE_LAG_FIELD_NUMBER: _builtins.int
+    INDEX_TROUBLE_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    index_lag: _builtins.float
+    """how long ago the index had all that was stored then, in seconds; absent before it ever had"""
+    tree_lag: _builtins.float
+    """the same of what is sealed"""
+    index_trouble: _builtins.str
+    """why nothing is taken into the index at present; empty if all is well"""
+    @_builtins.property
+    def standing(self) -> Global___Standing: ...
+    @_builtins.property
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogStatus]: ...
+    @_builtins.property
+    def health(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
+        """as of the health service: dmp.log, dmp.index, dmp.tree, dmp.witness, dmp.trust"""
+
+    def __init__(
+        self,
+        *,
+        standing: Global___Standing | None = ...,
+        index_lag: _builtins.float | None = ...,
+        tree_lag: _builtins.float | None = ...,
+        index_trouble: _builtins.str = ...,
+        logs: _abc.Iterable[Global___LogStatus] | None = ...,
+        health: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag", "_tree_lag", b"_tree_lag", "index_lag", b"index_lag", "standing", b"standing", "tree_lag", b"tree_lag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag", "_tree_lag", b"_tree_lag", "health", b"health", "index_lag", b"index_lag", "index_trouble", b"index_trouble", "logs", b"logs", "standing", b"standing", "tree_lag", b"tree_lag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__index_lag: _TypeAlias = _typing.Literal["index_lag"]  # noqa: Y015
+    _WhichOneofArgType__index_lag: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag"]  # noqa: Y015
+    _WhichOneofReturnType__tree_lag: _TypeAlias = _typing.Literal["tree_lag"]  # noqa: Y015
+    _WhichOneofArgType__tree_lag: _TypeAlias = _typing.Literal["_tree_lag", b"_tree_lag"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index_lag) -> _WhichOneofReturnType__index_lag | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tree_lag) -> _WhichOneofReturnType__tree_lag | None: ...
+
+Global___ReadStatusResponse: _TypeAlias = ReadStatusResponse  # noqa: Y015
+
+@_typing.final
+class LogStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
+    INDEXED_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    WITNESSES_FIELD_NUMBER: _builtins.int
+    log: _builtins.str
+    """origin"""
+    stored: _builtins.int
+    """entries that are stored, in the index, and under a published checkpoint"""
+    indexed: _builtins.int
+    sealed: _builtins.int
+    trouble: _builtins.str
+    """why nothing is sealed at present; empty if all is well"""
+    refused: _builtins.bool
+    """whether that stays so until somebody sees to it"""
+    @_builtins.property
+    def witnesses(self) -> _containers.RepeatedCompositeFieldContainer[Global___WitnessStatus]: ...
+    def __init__(
+        self,
+        *,
+        log: _builtins.str = ...,
+        stored: _builtins.int = ...,
+        indexed: _builtins.int = ...,
+        sealed: _builtins.int = ...,
+        trouble: _builtins.str = ...,
+        refused: _builtins.bool = ...,
+        witnesses: _abc.Iterable[Global___WitnessStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indexed", b"indexed", "log", b"log", "refused", b"refused", "sealed", b"sealed", "stored", b"stored", "trouble", b"trouble", "witnesses", b"witnesses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogStatus: _TypeAlias = LogStatus  # noqa: Y015
+
+@_typing.final
+class WitnessStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    trouble: _builtins.str
+    """why it did not cosign the newest checkpoint; empty if it did"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        trouble: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "trouble", b"trouble"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WitnessStatus: _TypeAlias = WitnessStatus  # noqa: Y015

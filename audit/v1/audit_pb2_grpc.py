@@ -94,6 +94,11 @@ class AuditServiceStub:
                 request_serializer=audit_dot_v1_dot_audit__pb2.ListAccessesRequest.SerializeToString,
                 response_deserializer=audit_dot_v1_dot_audit__pb2.ListAccessesResponse.FromString,
                 _registered_method=True)
+        self.ReadStatus = channel.unary_unary(
+                '/audit.v1.AuditService/ReadStatus',
+                request_serializer=audit_dot_v1_dot_audit__pb2.ReadStatusRequest.SerializeToString,
+                response_deserializer=audit_dot_v1_dot_audit__pb2.ReadStatusResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -185,6 +190,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadStatus(self, request, context):
+        """How the audit itself stands. Tells nothing of any entry, and so is no look that is decided.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -247,6 +259,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListAccesses,
                     request_deserializer=audit_dot_v1_dot_audit__pb2.ListAccessesRequest.FromString,
                     response_serializer=audit_dot_v1_dot_audit__pb2.ListAccessesResponse.SerializeToString,
+            ),
+            'ReadStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadStatus,
+                    request_deserializer=audit_dot_v1_dot_audit__pb2.ReadStatusRequest.FromString,
+                    response_serializer=audit_dot_v1_dot_audit__pb2.ReadStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -573,6 +590,33 @@ class AuditService:
             '/audit.v1.AuditService/ListAccesses',
             audit_dot_v1_dot_audit__pb2.ListAccessesRequest.SerializeToString,
             audit_dot_v1_dot_audit__pb2.ListAccessesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/audit.v1.AuditService/ReadStatus',
+            audit_dot_v1_dot_audit__pb2.ReadStatusRequest.SerializeToString,
+            audit_dot_v1_dot_audit__pb2.ReadStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

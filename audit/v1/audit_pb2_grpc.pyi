@@ -65,6 +65,8 @@ class AuditServiceStub:
     """The patient's own view: who saw or tried to see what, when, from where and why it was allowed (CSP R.1111-43; EHDS
     art. 9). To the patient, to a minor's representatives without secret connections, and to the treating doctors.
     """
+    ReadStatus: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ReadStatusRequest, _audit_pb2.ReadStatusResponse]
+    """How the audit itself stands. Tells nothing of any entry, and so is no look that is decided."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -97,6 +99,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """The patient's own view: who saw or tried to see what, when, from where and why it was allowed (CSP R.1111-43; EHDS
     art. 9). To the patient, to a minor's representatives without secret connections, and to the treating doctors.
     """
+    ReadStatus: _aio.UnaryUnaryMultiCallable[_audit_pb2.ReadStatusRequest, _audit_pb2.ReadStatusResponse]  # type: ignore[assignment]
+    """How the audit itself stands. Tells nothing of any entry, and so is no look that is decided."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -198,5 +202,13 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """The patient's own view: who saw or tried to see what, when, from where and why it was allowed (CSP R.1111-43; EHDS
         art. 9). To the patient, to a minor's representatives without secret connections, and to the treating doctors.
         """
+
+    @_abc_1.abstractmethod
+    def ReadStatus(
+        self,
+        request: _audit_pb2.ReadStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ReadStatusResponse, _abc.Awaitable[_audit_pb2.ReadStatusResponse]]:
+        """How the audit itself stands. Tells nothing of any entry, and so is no look that is decided."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,83 @@
+"""What the service counts, for Prometheus. No label ever carries a person, a patient or a document."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+
+
+class Metrics:
+    """The service's counters, in a registry of their own.
+
+    Attributes:
+        taken: entries that were taken into the index.
+        failures: times that a part of the service failed, by part: index, tree, log.
+        index_behind: entries that are stored and not in the index.
+        index_lag: how long ago the index had all that was stored then, in seconds.
+        tree_behind: entries that are stored and not under a signed checkpoint.
+        tree_lag: how long ago all that was stored then was sealed, in seconds.
+        last_checkpoint: when a checkpoint was signed last, in seconds since 1970.
+        last_witness: when the witnesses that are asked for had last cosigned what is published.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "audit_call_seconds",
+            "Time from call to the end of the answer.",
+            ["rpc"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._failed = Counter(
+            "audit_calls_failed",
+            "Calls that got a status other than OK.",
+            ["rpc", "code"],
+            registry=self.registry,
+        )
+        self.taken = Counter(
+            "audit_entries_taken", "Entries taken into the index.", registry=self.registry
+        )
+        self.failures = Counter(
+            "audit_failures", "Times that a part failed.", ["part"], registry=self.registry
+        )
+        for part in ("index", "tree", "log"):
+            self.failures.labels(part)
+        self.index_behind = self._gauge(
+            "audit_index_behind_entries", "Entries that are stored and not in the index."
+        )
+        self.index_lag = self._gauge(
+            "audit_index_lag_seconds", "How long ago the index had all that was stored then."
+        )
+        self.tree_behind = self._gauge(
+            "audit_tree_behind_entries", "Entries that are stored and not under a checkpoint."
+        )
+        self.tree_lag = self._gauge(
+            "audit_tree_lag_seconds", "How long ago all that was stored then was sealed."
+        )
+        self.last_checkpoint = self._gauge(
+            "audit_last_checkpoint_timestamp_seconds", "When a checkpoint was published last."
+        )
+        self.last_witness = self._gauge(
+            "audit_last_witness_timestamp_seconds", "When a cosigned checkpoint was published last."
+        )
+        self._trust = self._gauge(
+            "audit_trust_sound", "1 while the newest certificates and lists are in use."
+        )
+        self._trust.set(1)
+
+    def answered(self, rpc: str, seconds: float) -> None:
+        """A call was answered."""
+        self._seconds.labels(rpc).observe(seconds)
+
+    def failed(self, rpc: str, code: str) -> None:
+        """A call ended with a status."""
+        self._failed.labels(rpc, code).inc()
+
+    def trust(self, *, sound: bool) -> None:
+        """Whether the newest certificates and lists are in use."""
+        self._trust.set(int(sound))
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(name, text, registry=self.registry)

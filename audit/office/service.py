@@ -1,0 +1,243 @@
+"""The whole audit service, wired: log, index, evidence, the two that follow, desks, doors."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.database import reader, snapshot
+from audit.office.asking import CARRIED, Asking
+from audit.office.database import alone, opened
+from audit.office.desks import derivations, procedures
+from audit.office.door import SERVICE, Door, halls
+from audit.office.following import Following, Indexing, Sealing
+from audit.office.handles import Handles
+from audit.office.index import Index
+from audit.office.metrics import Metrics
+from audit.office.office import Office
+from audit.office.state import State
+from audit.office.tables import entries
+from audit.tables import log_batches
+from audit.trusted import Trust
+from clients.sdk import PLAIN, Security, aio
+from serving.callers import Callers, Tls, always
+from serving.clock import utc_now
+from serving.listener import Listener
+from serving.served import Served, check_listeners
+
+SERVICES: Final = ("", SERVICE)
+LOG_HEALTH: Final = "dmp.log"
+TRUST_HEALTH: Final = "dmp.trust"
+
+PROBE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the service is started with.
+
+    Attributes:
+        listeners: where it listens.
+        expected: the services that may call; those of plain listeners are expected anyway.
+        authz: address of the decision point.
+        security: how the decision point is reached.
+        database: url of the log, which is only read.
+        index: url of the index.
+        evidence: folder of keys, tiles and checkpoints.
+        key: file of the key that the numbers of persons in the index are made with.
+        trust: the witnesses that are asked to cosign, and how many of them it takes.
+        prefix: what the name of the key of a new log begins with.
+        tls: for the listeners without a service.
+        reflection: describe the procedures to developers' tools.
+    """
+
+    listeners: tuple[Listener, ...]
+    authz: str
+    database: str
+    index: str
+    evidence: Path
+    key: Path
+    security: Security = PLAIN
+    expected: tuple[str, ...] = ("portal",)
+    trust: Trust = field(default_factory=Trust)
+    prefix: str = ""
+    tls: Tls | None = None
+    reflection: bool = False
+
+
+class Service(Served):
+    """A running audit: `async with Service(settings) as service: ...`.
+
+    Attributes:
+        metrics: what it counts.
+        following: those that follow the log, once it is started.
+
+    Raises, on entering:
+        Error: the log, the index, certificates or the key can't be used, or another process writes the index.
+        ValueError: an address is not local, and its listener has no TLS.
+        RuntimeError: an address is in use.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        client: aio.Client | None = None,
+    ) -> None:
+        super().__init__("audit.service")
+        self._settings = settings
+        self._clock = clock
+        self._client = client
+        self._told: dict[str, bool] = {}
+        self.metrics = Metrics()
+        self.following: Following
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What it counts."""
+        return self.metrics.registry
+
+    async def open(self, opened: AsyncExitStack) -> None:
+        """Opens one part after the other; `opened` closes them in the opposite order."""
+        settings = self._settings
+        check_listeners(settings.listeners, tls=settings.tls is not None)
+        callers = None
+        if settings.tls is not None:
+            callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
+        log = await asyncio.to_thread(_log_of, settings.database)
+        held = ExitStack()
+        opened.callback(held.close)
+        writer, index = await asyncio.to_thread(_index_of, settings.index, held)
+        handles = Handles.kept(settings.key)
+        client = self._client or aio.connect(settings.authz, settings.security)
+        opened.push_async_callback(client.close)
+        self.following = following = Following(
+            Indexing(
+                log,
+                self.metrics,
+                index=Index(writer, handles, derivations(handles)),
+                clock=self._clock,
+            ),
+            Sealing(
+                log,
+                self.metrics,
+                evidence=settings.evidence,
+                trust=settings.trust,
+                prefix=settings.prefix,
+                clock=self._clock,
+            ),
+            self.metrics,
+        )
+        following.start()
+        opened.push_async_callback(asyncio.to_thread, following.stop)
+        office = Office(
+            index=index,
+            log=log,
+            evidence=settings.evidence,
+            handles=handles,
+            asking=Asking(client),
+            clock=self._clock,
+            standing=following.standing,
+        )
+        opened.push_async_callback(self.drop_tasks)
+        rooms = halls()
+        opened.push_async_callback(rooms.close)
+        await self.tell((*SERVICES, LOG_HEALTH, TRUST_HEALTH), well=True)
+        self._told = dict.fromkeys((*SERVICES, LOG_HEALTH, TRUST_HEALTH), True)
+        await self._tell_all(following.health())
+        self.start(self._probe(log, index, following))
+        if callers is not None:
+            self.start(callers.watch())
+        desks = procedures(office, State(following, self._told))
+        for listener in settings.listeners:
+            secured = None if listener.service else callers
+            door = Door(
+                procedures=desks,
+                halls=rooms,
+                metrics=self.metrics,
+                caller=secured or always(listener.service),
+                expected=(*settings.expected, listener.service),
+            )
+            await self.listen(
+                listener,
+                door.handlers(),
+                callers=secured,
+                reflected=SERVICES[1:] if settings.reflection else (),
+            )
+        self._log.info("serving", addresses=self.addresses, obligations=CARRIED)
+
+    async def _probe(self, log: Engine, index: Engine, following: Following) -> None:
+        """Looks each second how all is, and tells."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            answers = await asyncio.gather(
+                _to_the_end(_readable, log, log_batches.name),
+                _to_the_end(_readable, index, entries.name),
+            )
+            if not answers[0]:
+                self.metrics.failures.labels("log").inc()
+            following.measure()
+            found = dict.fromkeys(SERVICES, answers[1])
+            await self._tell_all({**found, LOG_HEALTH: answers[0], **following.health()})
+
+    async def _tell_all(self, found: Mapping[str, bool]) -> None:
+        for name, well in found.items():
+            if self._told.get(name) != well:
+                if name in self._told:
+                    (self._log.info if well else self._log.error)("health", part=name, well=well)
+                self._told[name] = well
+                await self.tell((name,), well=well)
+
+    def _on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
+        (self._log.info if sound else self._log.error)("trust", sound=sound, cause=cause)
+        self.metrics.trust(sound=sound)
+        self._told[TRUST_HEALTH] = sound
+        self.start(self.tell((TRUST_HEALTH,), well=sound))
+
+
+def _log_of(url: str) -> Engine:
+    """The database of the log, which must hold one by now."""
+    engine = reader(url)
+    with snapshot(engine):
+        return engine
+
+
+def _index_of(url: str, held: ExitStack) -> Sequence[Engine]:
+    """The index, once to be written and once to be read, and nobody else writes it."""
+    held.enter_context(alone(url))
+    engines = opened(url), opened(url, read_only=True)
+    for engine in engines:
+        held.callback(engine.dispose)
+    return engines
+
+
+async def _to_the_end(work: Callable[[Engine, str], bool], engine: Engine, table: str) -> bool:
+    """Waits for work in a thread even when cancelled: it must not outlive the database that it looks at."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, engine, table))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
+
+
+def _readable(engine: Engine, table: str) -> bool:
+    try:
+        with engine.connect() as conn:
+            conn.execute(_LOOKS[table])
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+_LOOKS: Final = {
+    table.name: select(*table.primary_key.columns).limit(1) for table in (log_batches, entries)
+}
