@@ -16,7 +16,6 @@ from audit.office.cases import (
     Review,
     State,
     Step,
-    Told,
     closing,
     opened,
     read,

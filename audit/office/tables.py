@@ -142,8 +142,8 @@ for _name, _kind, _columns in (
     _only = _s.kind == _kind
     Index(f"case_steps_{_name}", *_columns, sqlite_where=_only, postgresql_where=_only)
 Index("cases_id", _c.id)
-Index("cases_queue", _c.state, _c.due, _c.id)
+Index("cases_queue", _c.state, _c.due, _c.log, _c.place)
 Index("cases_group", _c.professional, _c.patient, _c.log, _c.place)
 Index("cases_structure", _c.structure, _c.at)
 Index("cases_patient", _c.patient, _c.at)
-Index("cases_at", _c.at, _c.id)
+Index("cases_at", _c.at, _c.log, _c.place)
