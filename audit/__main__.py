@@ -10,11 +10,8 @@ from typing import Final
 
 from audit.errors import AddressError, FormatError, UnreachableError
 from audit.errors import Error as AuditError
-from audit.office.service import Service, Settings
+from audit.office.service import Service, Settings, security
 from audit.trusted import Trust
-from clients.sdk import PLAIN, Security
-from clients.sdk import Error as SdkError
-from clients.sdk import Tls as ByTls
 from serving.arguments import add_tls, listeners, service_parser, tls
 from serving.errors import Error as ServingError
 from serving.served import run
@@ -50,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             listeners=listeners(given.listen or DEFAULT, tls=secured is not None),
             expected=tuple(given.caller or ["portal"]),
             authz=given.authz,
-            security=_security(given),
+            security=security(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots),
             database=given.database,
             index=given.index,
             evidence=given.evidence,
@@ -67,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StorageError, UnreachableError, OSError) as exc:
         print(f"dmp serve audit: {exc}", file=sys.stderr)  # noqa: T201 - as above
         return UNREACHABLE
-    except (AuditError, ServingError, SdkError, ValueError, RuntimeError) as exc:
+    except (AuditError, ServingError, ValueError, RuntimeError) as exc:
         print(f"dmp serve audit: {exc}", file=sys.stderr)  # noqa: T201 - as above
         return USAGE
     return 0
@@ -130,14 +127,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _trust(path: Path | None) -> Trust:
     return Trust() if path is None else Trust.parse(path.read_text(encoding="utf-8"))
-
-
-def _security(given: argparse.Namespace) -> Security:
-    if given.authz_roots is None:
-        return PLAIN
-    if given.tls_key is None or given.tls_chain is None:
-        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
-    return ByTls(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots)
 
 
 if __name__ == "__main__":

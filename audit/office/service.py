@@ -15,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from audit.database import reader, snapshot
 from audit.office.asking import CARRIED, Asking
 from audit.office.database import alone, opened
-from audit.office.desks import derivations, procedures
+from audit.office.derived import derivations
+from audit.office.desks import procedures
 from audit.office.door import SERVICE, Door, halls
 from audit.office.following import Following, Indexing, Sealing
 from audit.office.handles import Handles
@@ -26,7 +27,8 @@ from audit.office.state import State
 from audit.office.tables import entries
 from audit.tables import log_batches
 from audit.trusted import Trust
-from clients.sdk import PLAIN, Security, aio
+from clients.sdk import PLAIN, Security, SettingsError, aio
+from clients.sdk import Tls as ByTls
 from serving.callers import Callers, Tls, always
 from serving.clock import utc_now
 from serving.listener import Listener
@@ -81,7 +83,7 @@ class Service(Served):
 
     Raises, on entering:
         Error: the log, the index, certificates or the key can't be used, or another process writes the index.
-        ValueError: an address is not local, and its listener has no TLS.
+        ValueError: an address is not local and its listener has no TLS, or none to ask can be.
         RuntimeError: an address is in use.
     """
 
@@ -117,7 +119,7 @@ class Service(Served):
         opened.callback(held.close)
         writer, index = await asyncio.to_thread(_index_of, settings.index, held)
         handles = Handles.kept(settings.key)
-        client = self._client or aio.connect(settings.authz, settings.security)
+        client = self._client or _point(settings)
         opened.push_async_callback(client.close)
         self.following = following = Following(
             Indexing(
@@ -201,6 +203,26 @@ class Service(Served):
         self.metrics.trust(sound=sound)
         self._told[TRUST_HEALTH] = sound
         self.start(self.tell((TRUST_HEALTH,), well=sound))
+
+
+def security(*, key: Path | None, chain: Path | None, roots: Path | None) -> Security:
+    """How the decision point is reached: by TLS where its authorities are given, else plainly.
+
+    Raises:
+        ValueError: there is no certificate to show it.
+    """
+    if roots is None:
+        return PLAIN
+    if key is None or chain is None:
+        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
+    return ByTls(key=key, chain=chain, roots=roots)
+
+
+def _point(settings: Settings) -> aio.Client:
+    try:
+        return aio.connect(settings.authz, settings.security)
+    except SettingsError as exc:
+        raise ValueError(f"--authz: {exc}") from exc
 
 
 def _log_of(url: str) -> Engine:

@@ -6,9 +6,11 @@ from typing import Final
 import typer
 
 from audit.commands import audit as direct
+from audit.office import commands as again
+from clients.cli.audit import accesses, status
 
-PARTS: Final[tuple[ModuleType, ...]] = ()
-"""Modules with commands that ask the service; each has an `app`."""
+PARTS: Final[tuple[ModuleType, ...]] = (accesses, status, again)
+"""Modules with commands, each in an `app`; those that ask the service first."""
 
 app = typer.Typer(
     help="See who did what, whether it was right, and whether the log adds up.",

@@ -29,3 +29,6 @@ LIST_UNUSUAL: Final = Procedure(
 LIST_ACCESSES: Final = Procedure(
     f"{_AUDIT}/ListAccesses", pb.ListAccessesRequest, pb.ListAccessesResponse
 )
+READ_STATUS: Final = Procedure(
+    f"{_AUDIT}/ReadStatus", pb.ReadStatusRequest, pb.ReadStatusResponse, repeatable=True
+)
