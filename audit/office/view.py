@@ -86,6 +86,9 @@ _CATEGORIES_OF: Final = {
 """Of all other actions, by what stands before the dot."""
 
 _OF_AUDIT: Final = ("log.query", "log.identify", "emergency.review")
+_NO_TYPE: Final = "unknown"
+"""The type that is stated where there is no such document."""
+
 _SHOWING: Final = {
     "document.show_to_patient": ("from_patient", False),
     "document.hide_from_patient": ("from_patient", True),
@@ -221,7 +224,8 @@ def line(
     )
     if "document" in entry and named:
         label, origin = entry["document"], entry.get("origin", {})
-        made.document, made.type = label.get("id", ""), label.get("type", "")
+        made.document = label.get("id", "")
+        made.type = "" if label.get("type") == _NO_TYPE else label.get("type", "")
         setattr(made, "class", label.get("class", ""))
         made.space = label.get("space", "")
         made.origin = origin.get("author_structure", "") or origin.get("system", "")
