@@ -15,7 +15,7 @@ from clients.sdk import Tls as ByTls
 from dossier.errors import Error
 from dossier.senders import FileOutbox, Mail, Sender
 from dossier.service import Service, Settings
-from serving.arguments import add_tls, listeners, tls
+from serving.arguments import add_tls, listeners, service_parser, tls
 from serving.errors import Error as ServingError
 from serving.served import run
 from serving.servicelog import configure
@@ -23,6 +23,8 @@ from storage.errors import Error as StorageError
 
 USAGE: Final = 2
 UNREACHABLE: Final = 3
+
+DEFAULT: Final = ("127.0.0.1:7444=operator",)
 
 EXAMPLES: Final = """\
 examples:
@@ -45,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         secured = tls(given)
         settings = Settings(
-            listeners=listeners(
-                given.listen or ["127.0.0.1:7444=operator"], tls=secured is not None
-            ),
+            listeners=listeners(given.listen or DEFAULT, tls=secured is not None),
             expected=tuple(given.caller or ["portal"]),
             authz=given.authz,
             security=_security(given),
@@ -72,17 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dmp serve dossier",
-        description="Serves the record itself.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--listen",
-        action="append",
-        metavar="ADDRESS[=SERVICE]",
-        help="default: 127.0.0.1:7444=operator; may be repeated",
+    parser = service_parser(
+        "dossier", "Serves the record itself.", examples=EXAMPLES, listen=DEFAULT
     )
     parser.add_argument(
         "--caller",
@@ -126,10 +117,6 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--sms-outbox", type=Path, default=Path("var/sms.jsonl"), metavar="FILE")
     told.add_argument(
         "--portal", default="", metavar="URL", help="named in notices as the place to look"
-    )
-    parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
-    parser.add_argument(
-        "--reflection", action="store_true", help="describe the procedures, for developers' tools"
     )
     return parser
 

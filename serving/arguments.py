@@ -12,6 +12,36 @@ from serving.listener import Listener
 MAX_RECHECK_S: Final = 3600
 
 
+def service_parser(
+    name: str, description: str, *, examples: str, listen: Sequence[str]
+) -> argparse.ArgumentParser:
+    """The command line of `dmp serve NAME`, with what every service takes.
+
+    Args:
+        name: of the service.
+        description: what it serves.
+        examples: how it is called, and its signals.
+        listen: where it listens when `--listen` is left out; whoever parses puts it in.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"dmp serve {name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS[=SERVICE]",
+        help=f"default: {', '.join(listen)}; may be repeated",
+    )
+    parser.add_argument("--metrics", metavar="PORT", type=int, help="Prometheus, on loopback only")
+    parser.add_argument(
+        "--reflection", action="store_true", help="describe the procedures, for developers' tools"
+    )
+    return parser
+
+
 def add_tls(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """What says who we are, and whom we believe; the group it stands in."""
     group = parser.add_argument_group("identity (docs/identity.md)")

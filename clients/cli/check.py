@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -11,7 +10,9 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as pb
 from clients.cli import show
-from clients.cli.point import ADDRESS, TIMEOUT_S, Error, Point, security
+from clients.cli.arguments import Roots, TlsChain, TlsKey
+from clients.cli.link import Error, security
+from clients.cli.point import ADDRESS, TIMEOUT_S, Point
 from clients.cli.show import Language
 
 DENIED: Final = 1
@@ -68,11 +69,6 @@ def _what(name: str, text: str) -> Any:  # noqa: ANN401 - typer says so
 
 def _how(name: str, text: str) -> Any:  # noqa: ANN401 - typer says so
     return typer.Option(name, help=text, rich_help_panel="In which circumstances")
-
-
-def _by_tls(name: str, envvar: str, text: str) -> Any:  # noqa: ANN401 - typer says so
-    panel = "By mutual TLS, to any machine"
-    return typer.Option(name, help=text, envvar=envvar, metavar="PATH", rich_help_panel=panel)
 
 
 def check(
@@ -133,15 +129,9 @@ def check(
     address: Annotated[
         str, typer.Option("--address", envvar="DMP_AUTHZ", help="HOST:PORT, or unix:/PATH.")
     ] = ADDRESS,
-    tls_key: Annotated[
-        Path | None, _by_tls("--tls-key", "DMP_TLS_KEY", "Private key of the service that asks.")
-    ] = None,
-    tls_chain: Annotated[
-        Path | None, _by_tls("--tls-chain", "DMP_TLS_CHAIN", "Its certificate with authorities.")
-    ] = None,
-    roots: Annotated[
-        Path | None, _by_tls("--roots", "DMP_ROOTS", "Who vouches for `authz`: a file or a folder.")
-    ] = None,
+    tls_key: TlsKey = None,
+    tls_chain: TlsChain = None,
+    roots: Roots = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, show_default=True)
     ] = TIMEOUT_S,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clients.cli.point import UnreachableError
+from clients.cli.link import UnreachableError
 from dossier.errors import Error as DossierError
 from dossier.keys.masters import Masters
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as authz
 from clients.cli.cast import INS, NORMAL, Person
+from clients.cli.link import Error
 from clients.cli.papers import CARD, PAPERS
-from clients.cli.point import Error
 from clients.cli.record import card, follow, look, procedures
 from clients.cli.record.labels import rows
 from clients.cli.record.letter import Letter
@@ -17,6 +17,7 @@ from clients.cli.record.pathway import drawn
 from clients.cli.record.text import content
 from clients.cli.show import Language, Said
 from clients.cli.stage import Deed, Played, Show, Stage, about
+from dossier.days import FRANCE
 from dossier.v1 import dossier_pb2 as pb
 from dossier.vitale import read_card
 from serving.clock import utc_now
@@ -62,7 +63,7 @@ def creates(who: Person, answers: pb.Answers, context: authz.Context) -> Deed:
         )
         answer = stage.ask(procedures.CREATE, request)
         path = stage.folder / "letter.txt"
-        today = utc_now().astimezone(look.FRANCE).date()
+        today = utc_now().astimezone(FRANCE).date()
         letter = Letter.reserve(path)
         letter.write(request.administrative, INS, answer.account, Language.FR, day=today)
         told = Said(

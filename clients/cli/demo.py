@@ -20,9 +20,10 @@ from audit.verify import verify
 from clients.cli import show
 from clients.cli.cast import OFFICER
 from clients.cli.child import Service, keeping, serving
+from clients.cli.link import Error
 from clients.cli.onward import CARD_FILE, commands
 from clients.cli.papers import CARD
-from clients.cli.point import Error, Point
+from clients.cli.point import Point
 from clients.cli.record.link import Record
 from clients.cli.show import Language
 from clients.cli.stage import Stage

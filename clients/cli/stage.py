@@ -9,7 +9,8 @@ from rich.console import RenderableType
 
 from authz.v1 import authz_pb2 as authz
 from clients.cli.cast import INS, NORMAL, Person
-from clients.cli.record.link import Record, RefusedError
+from clients.cli.link import RefusedError
+from clients.cli.record.link import Record
 from clients.cli.show import Language
 from clients.sdk.procedures import Procedure
 from clients.sdk.retry import Request, Response

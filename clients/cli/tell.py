@@ -13,7 +13,7 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as pb
 from clients.cli import show
-from clients.cli.record.link import RefusedError
+from clients.cli.link import RefusedError
 from clients.cli.scenes.lines import Line, Scene
 from clients.cli.show import EFFECTS, Language, Said
 from clients.cli.stage import Played

@@ -1,26 +1,22 @@
 """`dmp watch`: follows the registry of a running service, one line an event."""
 
 import json
-from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.text import Text
 
 from clients import sdk
 from clients.cli import show
-from clients.cli.point import ADDRESS, Error, security
+from clients.cli.arguments import Roots, TlsChain, TlsKey
+from clients.cli.link import Error, security
+from clients.cli.point import ADDRESS
 
 DENIED: Final = 1
 _USAGE: Final = 2
 _NO_ANSWER: Final = 3
 _FIRST_S: Final = 2.0  # how long to look for a service that has not been heard of yet
 _EVERYONE: Final = "-"
-
-
-def _by_tls(name: str, envvar: str, text: str) -> Any:  # noqa: ANN401 - typer says so
-    panel = "By mutual TLS, to any machine"
-    return typer.Option(name, help=text, envvar=envvar, metavar="PATH", rich_help_panel=panel)
 
 
 def watch(
@@ -34,15 +30,9 @@ def watch(
     address: Annotated[
         str, typer.Option("--address", envvar="DMP_AUTHZ", help="HOST:PORT, or unix:/PATH.")
     ] = ADDRESS,
-    tls_key: Annotated[
-        Path | None, _by_tls("--tls-key", "DMP_TLS_KEY", "Private key of the service that watches.")
-    ] = None,
-    tls_chain: Annotated[
-        Path | None, _by_tls("--tls-chain", "DMP_TLS_CHAIN", "Its certificate with authorities.")
-    ] = None,
-    roots: Annotated[
-        Path | None, _by_tls("--roots", "DMP_ROOTS", "Who vouches for `authz`: a file or a folder.")
-    ] = None,
+    tls_key: TlsKey = None,
+    tls_chain: TlsChain = None,
+    roots: Roots = None,
     patience_s: Annotated[
         float,
         typer.Option(

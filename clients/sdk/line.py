@@ -19,7 +19,9 @@ from clients.sdk.streams import AioLineStream, LineStream
 
 MAX_ANSWER: Final = 4 << 20
 
-_OPTIONS: Final = (
+Options = tuple[tuple[str, Any], ...]
+
+_OPTIONS: Final[Options] = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", MAX_ANSWER),
     ("grpc.use_local_subchannel_pool", 1),  # a new certificate is a new connection
@@ -35,15 +37,22 @@ _OPTIONS: Final = (
 class Line:
     """Calls over a channel, which several threads may share.
 
+    `options` of gRPC are for services whose messages are of other sizes.
+
     Raises:
         SettingsError: the address or a file can't be used.
     """
 
     def __init__(
-        self, address: str, security: Security, *, make: Make[grpc.Channel] | None = None
+        self,
+        address: str,
+        security: Security,
+        *,
+        options: Options = (),
+        make: Make[grpc.Channel] | None = None,
     ) -> None:
         self._address = check_address(address, security)
-        options = _options(security)
+        options = _options(security, options)
 
         def dial(credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
             if credentials is None:
@@ -198,10 +207,11 @@ class AioLine:
             await idle.close()
 
 
-def _options(security: Security) -> tuple[tuple[str, Any], ...]:
-    if isinstance(security, Plain):
-        return _OPTIONS
-    return (*_OPTIONS, ("grpc.ssl_target_name_override", security.name))
+def _options(security: Security, others: Options = ()) -> Options:
+    wanted = {**dict(_OPTIONS), **dict(others)}
+    if not isinstance(security, Plain):
+        wanted["grpc.ssl_target_name_override"] = security.name
+    return tuple(wanted.items())
 
 
 def _failed(error: Exception, address: str) -> Error:

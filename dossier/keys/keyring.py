@@ -109,26 +109,6 @@ class Keyring:
 
         return transaction.run(self._engine, work)
 
-    def remake(self, patient: str) -> Key:
-        """Another key in the place of one that was destroyed, for a dossier that begins anew.
-
-        What the destroyed key sealed stays unreadable. A key that stands is left as it is.
-        """
-
-        def work(conn: Connection) -> Key:
-            row = _row(conn, patient)
-            if row is not None and row.wrapped is not None:
-                return self._opened(patient, row)
-            secret, values = self._new(conn, patient)
-            if row is None:
-                insert_once(conn, tables.keys, {"patient": patient, **values})
-            else:
-                again = update(tables.keys).where(_keys.patient == patient)
-                conn.execute(again.values(**values, destroyed_at=None))
-            return Key(secret)
-
-        return transaction.run(self._engine, work)
-
     def destroy(self, patient: str, *, at: datetime) -> None:
         """Destroys the key of a patient; that it was destroyed stays known. Again changes nothing.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from clients import sdk
-from clients.cli.point import UnreachableError
-from clients.cli.record.link import Record, RefusedError
+from clients.cli.link import RefusedError, UnreachableError
+from clients.cli.record.link import Record
 from clients.sdk.procedures import Procedure
 from clients.sdk.retry import Request, Response
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import orjson
 
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.populate.families import Patient
 from clients.cli.populate.town import TOWN
 

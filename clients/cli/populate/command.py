@@ -24,15 +24,15 @@ from rich.text import Text
 
 from clients import sdk
 from clients.cli import show
-from clients.cli.point import Error
+from clients.cli.arguments import Roots, TlsChain, TlsKey
+from clients.cli.link import Error, RefusedError, security
 from clients.cli.populate.asking import Asking
 from clients.cli.populate.cards import write
 from clients.cli.populate.families import Patient, patients
 from clients.cli.populate.load import Loader
 from clients.cli.populate.papers import Paper, papers
 from clients.cli.populate.visit import Count
-from clients.cli.record.link import ADDRESS, Record, RefusedError
-from clients.cli.record.session import line_security
+from clients.cli.record.link import ADDRESS, Record
 
 TIMEOUT_S: Final = 30.0
 _ONWARD: Final = "what was done stays; the same command goes on from there"
@@ -62,9 +62,9 @@ def populate(
     address: Annotated[
         str, typer.Option("--address", envvar="DMP_DOSSIER", help="HOST:PORT, or unix:/PATH.")
     ] = ADDRESS,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key", envvar="DMP_TLS_KEY")] = None,
-    tls_chain: Annotated[Path | None, typer.Option("--tls-chain", envvar="DMP_TLS_CHAIN")] = None,
-    roots: Annotated[Path | None, typer.Option("--roots", envvar="DMP_ROOTS")] = None,
+    tls_key: TlsKey = None,
+    tls_chain: TlsChain = None,
+    roots: Roots = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end.")] = False,
 ) -> None:
     """Fill a running record with an invented town: families, professionals, documents in all spaces.
@@ -93,7 +93,7 @@ def populate(
             advance(name, number)
 
         began = time.monotonic()
-        by = _try(lambda: line_security(tls_key, tls_chain, roots), as_json=as_json)
+        by = _try(lambda: security(tls_key, tls_chain, roots), as_json=as_json)
         _run(
             ((one, drawn.get(one.number, [])) for one in people_drawn),
             address=address,

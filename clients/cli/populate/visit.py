@@ -8,12 +8,12 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from authz.v1 import authz_pb2 as authz
+from clients.cli.link import RefusedError
 from clients.cli.populate.asking import Asking
 from clients.cli.populate.dice import Dice
 from clients.cli.populate.families import Patient
 from clients.cli.populate.papers import Paper, team
 from clients.cli.record import procedures
-from clients.cli.record.link import RefusedError
 from dossier.v1 import dossier_pb2 as pb
 
 _PAGE: Final = 200

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import show
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look, words
 from clients.cli.record.arguments import CITY, EMAIL, PHONE, POSTAL_CODE, STREET, RequestId
 from clients.cli.record.letter import Letter
@@ -19,6 +19,7 @@ from clients.cli.record.procedures import CREATE, FIND
 from clients.cli.record.questions import parse, put
 from clients.cli.record.session import Session, command
 from clients.cli.show import Language, Said
+from dossier.days import FRANCE
 from dossier.errors import CardError
 from dossier.v1 import dossier_pb2 as pb
 from dossier.vitale import Card, FileReader, Person
@@ -143,7 +144,7 @@ def create(
             paper.give_up()
         raise
     if paper:
-        today = utc_now().astimezone(look.FRANCE).date()
+        today = utc_now().astimezone(FRANCE).date()
         person_told = request.administrative
         paper.write(person_told, ins, answer.account, session.language, day=today)
     _created(session, answer, ins, letter)

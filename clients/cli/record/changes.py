@@ -1,6 +1,7 @@
 """`dmp dossier mask` and its like: what changes a document without touching its bytes, once confirmed."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -15,8 +16,53 @@ from dossier.v1 import dossier_pb2 as pb
 app = typer.Typer()
 
 
-@command(app)
-def mask(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
+def _announced(
+    *,
+    announced: Annotated[
+        bool, typer.Option("--announced", help="The announcement has taken place, by someone else.")
+    ] = False,
+) -> bool:
+    return announced
+
+
+def _unannounced() -> bool:
+    return False
+
+
+def _act(
+    act: pb.Act.ValueType, question: Said, *, announced: Callable[..., bool] = _unannounced
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Makes a command that does this, of a function that says what the command is called and tells."""
+
+    def made(named: Callable[[], None]) -> Callable[[], None]:
+        def work(
+            session: Session,
+            patient: Patient,
+            document: Document,
+            *,
+            yes: Yes = False,
+            announced: bool,
+        ) -> None:
+            session.confirm(question, yes=yes)
+            request = pb.ChangeRequest(**session.about(patient), document=document, act=act)
+            request.context.announced = announced
+            answer = session.ask(CHANGE, request)
+            session.show(answer, Text(session.say(_DONE)), look.footer(answer.ruling))
+
+        work.__doc__ = named.__doc__
+        command(app, named.__name__.replace("_", "-"), announced=announced)(work)
+        return named
+
+    return made
+
+
+_DONE: Final = Said(
+    "Fait ; le document lui-même n'a pas changé.", "Done; its bytes have not changed."
+)
+
+
+@_act(pb.ACT_MASK, Said("Masquer ce document aux professionnels ?", "Mask this document?"))
+def mask() -> None:
     """Mask a document from professionals other than its author and the treating doctor.
 
     Examples:
@@ -25,12 +71,10 @@ def mask(session: Session, patient: Patient, document: Document, *, yes: Yes = F
 
     Exit: 0 masked, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Masquer ce document aux professionnels ?", "Mask this document?")
-    _change(session, patient, document, pb.ACT_MASK, asked, yes=yes)
 
 
-@command(app)
-def unmask(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
+@_act(pb.ACT_UNMASK, Said("Démasquer ce document ?", "Unmask this document?"))
+def unmask() -> None:
     """Make a masked document visible again.
 
     Examples:
@@ -38,24 +82,14 @@ def unmask(session: Session, patient: Patient, document: Document, *, yes: Yes =
 
     Exit: 0 unmasked, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Démasquer ce document ?", "Unmask this document?")
-    _change(session, patient, document, pb.ACT_UNMASK, asked, yes=yes)
 
 
-Announced = Annotated[
-    bool, typer.Option("--announced", help="The announcement has taken place, by someone else.")
-]
-
-
-@command(app)
-def show_to_patient(
-    session: Session,
-    patient: Patient,
-    document: Document,
-    *,
-    announced: Announced = False,
-    yes: Yes = False,
-) -> None:
+@_act(
+    pb.ACT_SHOW_TO_PATIENT,
+    Said("Montrer ce document au patient ?", "Show this document to the patient?"),
+    announced=_announced,
+)
+def show_to_patient() -> None:
     """Show a document to the patient, now that it has been announced.
 
     Examples:
@@ -64,20 +98,14 @@ def show_to_patient(
 
     Exit: 0 shown, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Montrer ce document au patient ?", "Show this document to the patient?")
-    act = pb.ACT_SHOW_TO_PATIENT
-    _change(session, patient, document, act, asked, yes=yes, announced=announced)
 
 
-@command(app)
-def show_to_representatives(
-    session: Session,
-    patient: Patient,
-    document: Document,
-    *,
-    announced: Announced = False,
-    yes: Yes = False,
-) -> None:
+@_act(
+    pb.ACT_SHOW_TO_REPRESENTATIVES,
+    Said("Montrer ce document aux représentants ?", "Show it to the representatives?"),
+    announced=_announced,
+)
+def show_to_representatives() -> None:
     """Show a minor's document to the legal representatives.
 
     Examples:
@@ -85,15 +113,13 @@ def show_to_representatives(
 
     Exit: 0 shown, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Montrer ce document aux représentants ?", "Show it to the representatives?")
-    act = pb.ACT_SHOW_TO_REPRESENTATIVES
-    _change(session, patient, document, act, asked, yes=yes, announced=announced)
 
 
-@command(app)
-def hide_from_patient(
-    session: Session, patient: Patient, document: Document, *, yes: Yes = False
-) -> None:
+@_act(
+    pb.ACT_HIDE_FROM_PATIENT,
+    Said("Cacher ce document au patient ?", "Hide this document from the patient?"),
+)
+def hide_from_patient() -> None:
     """Hide a document from the patient until it is announced, where policy lets this be done later.
 
     Examples:
@@ -101,12 +127,10 @@ def hide_from_patient(
 
     Exit: 0 hidden, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Cacher ce document au patient ?", "Hide this document from the patient?")
-    _change(session, patient, document, pb.ACT_HIDE_FROM_PATIENT, asked, yes=yes)
 
 
-@command(app)
-def archive(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
+@_act(pb.ACT_ARCHIVE, Said("Archiver ce document ?", "Archive this document?"))
+def archive() -> None:
     """Archive a document: it stays, and usual lists leave it out.
 
     Examples:
@@ -114,12 +138,10 @@ def archive(session: Session, patient: Patient, document: Document, *, yes: Yes 
 
     Exit: 0 archived, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Archiver ce document ?", "Archive this document?")
-    _change(session, patient, document, pb.ACT_ARCHIVE, asked, yes=yes)
 
 
-@command(app)
-def unarchive(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
+@_act(pb.ACT_UNARCHIVE, Said("Sortir ce document des archives ?", "Take it out of the archive?"))
+def unarchive() -> None:
     """Take a document out of the archive.
 
     Examples:
@@ -127,12 +149,10 @@ def unarchive(session: Session, patient: Patient, document: Document, *, yes: Ye
 
     Exit: 0 done, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Sortir ce document des archives ?", "Take it out of the archive?")
-    _change(session, patient, document, pb.ACT_UNARCHIVE, asked, yes=yes)
 
 
-@command(app)
-def delete(session: Session, patient: Patient, document: Document, *, yes: Yes = False) -> None:
+@_act(pb.ACT_DELETE, Said("Supprimer ce document ?", "Delete this document?"))
+def delete() -> None:
     """Delete a document of your own: nobody finds it any more; its bytes are kept, as the law wants.
 
     Examples:
@@ -140,23 +160,3 @@ def delete(session: Session, patient: Patient, document: Document, *, yes: Yes =
 
     Exit: 0 deleted, 1 denied or not confirmed, 2 wrong usage, 3 no answer.
     """
-    asked = Said("Supprimer ce document ?", "Delete this document?")
-    _change(session, patient, document, pb.ACT_DELETE, asked, yes=yes)
-
-
-def _change(
-    session: Session,
-    patient: str,
-    document: str,
-    act: pb.Act.ValueType,
-    question: Said,
-    *,
-    yes: bool,
-    announced: bool = False,
-) -> None:
-    session.confirm(question, yes=yes)
-    request = pb.ChangeRequest(**session.about(patient), document=document, act=act)
-    request.context.announced = announced
-    answer = session.ask(CHANGE, request)
-    done = Said("Fait ; le document lui-même n'a pas changé.", "Done; its bytes have not changed.")
-    session.show(answer, Text(session.say(done)), look.footer(answer.ruling))

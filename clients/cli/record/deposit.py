@@ -9,10 +9,9 @@ import typer
 from rich.text import Text
 
 from clients import sdk
-from clients.cli.point import Error
+from clients.cli.link import Error, RefusedError
 from clients.cli.record import look, words
 from clients.cli.record.arguments import Patient
-from clients.cli.record.link import RefusedError
 from clients.cli.record.procedures import SUBMIT
 from clients.cli.record.session import Session, command
 from clients.cli.show import Said

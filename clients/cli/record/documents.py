@@ -1,14 +1,14 @@
 """`dmp dossier list`, `read` and `locate`: documents as one may see them."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look
 from clients.cli.record.arguments import Cursor, Document, PageSize, Patient
 from clients.cli.record.labels import by_space, label
@@ -21,28 +21,26 @@ from dossier.v1 import dossier_pb2 as pb
 
 app = typer.Typer()
 
-Spaces = Annotated[list[str] | None, typer.Option("--space", help="1 to 8; may be repeated.")]
-Types = Annotated[list[str] | None, typer.Option("--type", help="typeCode; may be repeated.")]
-From = Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="Date of act.")]
-Until = Annotated[str, typer.Option("--until", metavar="YYYY-MM-DD", help="Date of act.")]
-Author = Annotated[str, typer.Option("--author", help="idNat_PS or INS.")]
-Statuses = Annotated[
-    list[str] | None,
-    typer.Option("--status", help="approved (if left out), deprecated, archived; repeatable."),
-]
 _STDOUT: Final = Path("-")
 
 
 def search(
     *,
-    spaces: Iterable[str] | None,
-    types: Iterable[str] | None,
-    since: str,
-    until: str,
-    author: str,
-    statuses: Iterable[str] | None,
+    spaces: Annotated[
+        list[str] | None, typer.Option("--space", help="1 to 8; may be repeated.")
+    ] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="typeCode; may be repeated.")
+    ] = None,
+    since: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="Date of act.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="YYYY-MM-DD", help="Date of act.")] = "",
+    author: Annotated[str, typer.Option("--author", help="idNat_PS or INS.")] = "",
+    statuses: Annotated[
+        list[str] | None,
+        typer.Option("--status", help="approved (if left out), deprecated, archived; repeatable."),
+    ] = None,
 ) -> pb.Search:
-    """What a list is narrowed to."""
+    """What a list is narrowed to, by the options of those commands that list."""
     made = pb.Search(
         spaces=spaces or (),
         types=types or (),
@@ -54,17 +52,12 @@ def search(
     return made
 
 
-@command(app, "list")
+@command(app, "list", narrowed=search)
 def list_documents(
     session: Session,
     patient: Patient,
     *,
-    spaces: Spaces = None,
-    types: Types = None,
-    since: From = "",
-    until: Until = "",
-    author: Author = "",
-    statuses: Statuses = None,
+    narrowed: pb.Search,
     every: Annotated[bool, typer.Option("--all", help="All pages.")] = False,
     page_size: PageSize = 0,
     cursor: Cursor = "",
@@ -81,14 +74,7 @@ def list_documents(
     """
     request = pb.ListRequest(
         **session.about(patient),
-        search=search(
-            spaces=spaces,
-            types=types,
-            since=since,
-            until=until,
-            author=author,
-            statuses=statuses,
-        ),
+        search=narrowed,
         page_size=page_size,
         cursor=cursor,
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as authz
 from clients.cli import show as views
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look, words
 from clients.cli.record.arguments import (
     CITY,

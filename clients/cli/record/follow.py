@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clients.cli import show
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look, words
 from clients.cli.record.arguments import Cursor, PageSize, Patient
 from clients.cli.record.procedures import (

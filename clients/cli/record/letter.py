@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final, Self
 
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look
 from clients.cli.show import Language, Said
 from dossier.v1 import dossier_pb2 as pb

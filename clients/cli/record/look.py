@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -15,10 +14,8 @@ from rich.text import Text
 from authz.v1 import authz_pb2 as authz
 from clients.cli.record import words
 from clients.cli.show import Language
+from dossier.days import FRANCE
 from dossier.v1 import dossier_pb2 as pb
-
-FRANCE: Final = ZoneInfo("Europe/Paris")
-"""Days are those of France, as in the record."""
 
 NORMAL: Final = ("", "normal")
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from clients.cli.record import look, words
 from clients.cli.record.arguments import Patient
-from clients.cli.record.documents import Author, From, Spaces, Statuses, Types, Until, search
+from clients.cli.record.documents import search
 from clients.cli.record.procedures import READ_PATHWAY
 from clients.cli.record.session import Session, command
 from clients.cli.record.text import visible
@@ -28,17 +28,12 @@ _COLOURS = {
 }
 
 
-@command(app)
+@command(app, narrowed=search)
 def pathway(
     session: Session,
     patient: Patient,
     *,
-    spaces: Spaces = None,
-    types: Types = None,
-    since: From = "",
-    until: Until = "",
-    author: Author = "",
-    statuses: Statuses = None,
+    narrowed: pb.Search,
 ) -> None:
     """Draw the care pathway: what happened, by date of act, across the spaces, the latest first.
 
@@ -50,14 +45,7 @@ def pathway(
     """
     request = pb.ReadPathwayRequest(
         **session.about(patient),
-        search=search(
-            spaces=spaces,
-            types=types,
-            since=since,
-            until=until,
-            author=author,
-            statuses=statuses,
-        ),
+        search=narrowed,
     )
     answer = session.ask(READ_PATHWAY, request)
     parts = list(drawn(answer.months, session.language))

@@ -4,7 +4,7 @@ from typing import Final
 
 import typer
 
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.show import Language, Said
 from dossier.v1 import dossier_pb2 as pb
 

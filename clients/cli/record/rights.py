@@ -1,5 +1,6 @@
 """`dmp dossier rights`: consents, authorisations, treating doctors, blocks and representatives."""
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import uuid4
 
@@ -8,7 +9,7 @@ from google.protobuf.message import Message
 from rich.text import Text
 
 from authz.v1 import authz_pb2 as authz
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record import look
 from clients.cli.record.arguments import Patient, RequestId
 from clients.cli.record.procedures import CHANGE_RIGHTS
@@ -31,15 +32,34 @@ def _rights() -> None:
     """Who may see a dossier: consents, authorisations, treating doctors, blocks."""
 
 
-@command(app)
+def _change(wanted: Callable[..., Message]) -> Callable[..., Message]:
+    """Makes a command that asks for the change that a function makes of its own arguments."""
+
+    def work(
+        session: Session, patient: Patient, *, wanted: Message, request_id: RequestId = ""
+    ) -> None:
+        request = pb.ChangeRightsRequest(
+            **session.about(patient), request_id=request_id or str(uuid4())
+        )
+        fields = request.DESCRIPTOR.oneofs_by_name["change"].fields
+        (field,) = (one.name for one in fields if one.message_type is wanted.DESCRIPTOR)
+        getattr(request, field).CopyFrom(wanted)
+        answer = session.ask(CHANGE_RIGHTS, request)
+        warned = look.warnings(answer.ruling, (), session.language)
+        done = Said("Fait, et valable dès maintenant.", "Done, and it holds from now on.")
+        session.show(answer, Text(session.say(done)), *warned, look.footer(answer.ruling))
+
+    work.__doc__ = wanted.__doc__
+    command(app, wanted.__name__.replace("_", "-"), wanted=wanted)(work)
+    return wanted
+
+
+@_change
 def own(
-    session: Session,
-    patient: Patient,
     *,
     authorise: Annotated[bool, typer.Option("--authorise/--no-authorise")] = True,
     treating_doctor: Annotated[bool, typer.Option("--treating-doctor")] = False,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     """Record your own authorisation, as the patient agreed (TD0.3); or give it up.
 
     Examples:
@@ -49,21 +69,17 @@ def own(
 
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
-    wanted = authz.OwnAuthorisation(authorise=authorise, treating_doctor=treating_doctor)
-    _change(session, patient, request_id, "own_authorisation", wanted)
+    return authz.OwnAuthorisation(authorise=authorise, treating_doctor=treating_doctor)
 
 
-@command(app)
+@_change
 def grant(
-    session: Session,
-    patient: Patient,
     who: Who,
     *,
     kind: Kind = "professional",
     profession: Profession = "",
     treating_doctor: Annotated[bool, typer.Option("--treating-doctor")] = False,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     """Authorise a professional or a structure for a year.
 
     Examples:
@@ -73,19 +89,11 @@ def grant(
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
     to = authz.Grantee(id=who, kind=kind, profession=profession)
-    wanted = authz.GrantAuthorisation(grantee=to, treating_doctor=treating_doctor)
-    _change(session, patient, request_id, "grant_authorisation", wanted)
+    return authz.GrantAuthorisation(grantee=to, treating_doctor=treating_doctor)
 
 
-@command(app)
-def renew(
-    session: Session,
-    patient: Patient,
-    who: Who,
-    *,
-    kind: Kind = "professional",
-    request_id: RequestId = "",
-) -> None:
+@_change
+def renew(who: Who, *, kind: Kind = "professional") -> Message:
     """Renew an authorisation for a year.
 
     Examples:
@@ -93,19 +101,11 @@ def renew(
 
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
-    wanted = authz.RenewAuthorisation(grantee=authz.Grantee(id=who, kind=kind))
-    _change(session, patient, request_id, "renew_authorisation", wanted)
+    return authz.RenewAuthorisation(grantee=authz.Grantee(id=who, kind=kind))
 
 
-@command(app)
-def revoke(
-    session: Session,
-    patient: Patient,
-    who: Who,
-    *,
-    kind: Kind = "professional",
-    request_id: RequestId = "",
-) -> None:
+@_change
+def revoke(who: Who, *, kind: Kind = "professional") -> Message:
     """Take an authorisation back.
 
     Examples:
@@ -113,22 +113,18 @@ def revoke(
 
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
-    wanted = authz.RevokeAuthorisation(grantee=authz.Grantee(id=who, kind=kind))
-    _change(session, patient, request_id, "revoke_authorisation", wanted)
+    return authz.RevokeAuthorisation(grantee=authz.Grantee(id=who, kind=kind))
 
 
-@command(app)
+@_change
 def block(
-    session: Session,
-    patient: Patient,
     who: Who,
     *,
     kind: Kind = "professional",
     withdraw_treating_doctor: Annotated[
         bool, typer.Option("--withdraw-treating-doctor", help="Needed to block one.")
     ] = False,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     """Shut out a professional or a structure: it holds for break-glass too.
 
     Examples:
@@ -136,22 +132,14 @@ def block(
 
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
-    wanted = authz.SetBlock(
+    return authz.SetBlock(
         grantee=authz.Grantee(id=who, kind=kind),
         withdraw_treating_doctor=withdraw_treating_doctor,
     )
-    _change(session, patient, request_id, "set_block", wanted)
 
 
-@command(app)
-def unblock(
-    session: Session,
-    patient: Patient,
-    who: Who,
-    *,
-    kind: Kind = "professional",
-    request_id: RequestId = "",
-) -> None:
+@_change
+def unblock(who: Who, *, kind: Kind = "professional") -> Message:
     """Lift a block; the old authorisation does not come back.
 
     Examples:
@@ -159,20 +147,16 @@ def unblock(
 
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
-    wanted = authz.LiftBlock(grantee=authz.Grantee(id=who, kind=kind))
-    _change(session, patient, request_id, "lift_block", wanted)
+    return authz.LiftBlock(grantee=authz.Grantee(id=who, kind=kind))
 
 
-@command(app)
+@_change
 def treating_doctor(
-    session: Session,
-    patient: Patient,
     who: Who,
     *,
     profession: Profession = "10",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="End the status.")] = False,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     """Give an authorised doctor the status of treating doctor in the DMP, or end it.
 
     Examples:
@@ -183,17 +167,12 @@ def treating_doctor(
     """
     doctor = authz.Grantee(id=who, kind="professional", profession=profession)
     if withdraw:
-        ended = authz.WithdrawTreatingDoctor(professional=doctor)
-        _change(session, patient, request_id, "withdraw_treating_doctor", ended)
-        return
-    wanted = authz.SetTreatingDoctor(professional=doctor)
-    _change(session, patient, request_id, "set_treating_doctor", wanted)
+        return authz.WithdrawTreatingDoctor(professional=doctor)
+    return authz.SetTreatingDoctor(professional=doctor)
 
 
-@command(app)
+@_change
 def consents(
-    session: Session,
-    patient: Patient,
     *,
     samu: Annotated[bool | None, typer.Option("--samu/--no-samu")] = None,
     break_glass: Annotated[bool | None, typer.Option("--break-glass/--no-break-glass")] = None,
@@ -201,8 +180,7 @@ def consents(
         bool | None, typer.Option("--masked-in-emergency/--no-masked-in-emergency")
     ] = None,
     feeding: Annotated[bool | None, typer.Option("--feeding/--no-feeding")] = None,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     """Change consents; what is not named stays as it is.
 
     Examples:
@@ -219,19 +197,16 @@ def consents(
     wanted = {name: value for name, value in given.items() if value is not None}
     if not wanted:
         raise Error("nothing to change: name a consent, as --no-samu")
-    _change(session, patient, request_id, "set_consents", authz.SetConsents(**wanted))
+    return authz.SetConsents(**wanted)
 
 
-@command(app)
+@_change
 def representative(
-    session: Session,
-    patient: Patient,
     who: Annotated[str, typer.Argument(metavar="WHO", help="INS of the representative.")],
     *,
     relation: Annotated[str, typer.Option("--relation", help="FTH, MTH, RESPRSN, ...")] = "RESPRSN",
     remove: Annotated[bool, typer.Option("--remove")] = False,
-    request_id: RequestId = "",
-) -> None:
+) -> Message:
     r"""Register the legal representative of a minor, or remove one.
 
     Examples:
@@ -241,20 +216,6 @@ def representative(
     Exit: 0 changed, 1 denied, 2 wrong usage, 3 no answer.
     """
     if remove:
-        gone = authz.RemoveRepresentative(representative=who)
-        _change(session, patient, request_id, "remove_representative", gone)
-        return
+        return authz.RemoveRepresentative(representative=who)
     one = authz.Representative(id=who, relation=relation)
-    added = authz.AddRepresentative(representative=one)
-    _change(session, patient, request_id, "add_representative", added)
-
-
-def _change(session: Session, patient: str, request_id: str, name: str, wanted: Message) -> None:
-    request = pb.ChangeRightsRequest(
-        **session.about(patient), request_id=request_id or str(uuid4())
-    )
-    getattr(request, name).CopyFrom(wanted)
-    answer = session.ask(CHANGE_RIGHTS, request)
-    warned = look.warnings(answer.ruling, (), session.language)
-    done = Said("Fait, et valable dès maintenant.", "Done, and it holds from now on.")
-    session.show(answer, Text(session.say(done)), *warned, look.footer(answer.ruling))
+    return authz.AddRepresentative(representative=one)

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from authz.policies import default_folder
-from clients.cli.point import Error
+from clients.cli.link import Error
 from clients.cli.record.card import chosen, number, read_card, why_no_number
 from clients.cli.record.session import Session, command
 from clients.cli.show import Said

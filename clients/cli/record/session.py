@@ -1,7 +1,8 @@
 """One command of `dmp dossier`: who speaks, in which circumstances, to which service, and how it is shown.
 
 All commands share these options. Each is a function of a `Session` and of what is its own; `command` makes
-of it what typer wants, and tells refusals and failures in one way.
+of it what typer wants, and tells refusals and failures in one way. What several commands have in common is a
+function of its own, whose options are theirs, too.
 """
 
 import inspect
@@ -10,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -21,9 +21,10 @@ from rich.text import Text
 from authz.v1 import authz_pb2 as authz
 from clients import sdk
 from clients.cli import show
-from clients.cli.point import Error, security
+from clients.cli.arguments import Roots, TlsChain, TlsKey
+from clients.cli.link import Error, RefusedError, security
 from clients.cli.record import look, words
-from clients.cli.record.link import ADDRESS, NAME, TIMEOUT_S, Record, RefusedError
+from clients.cli.record.link import ADDRESS, TIMEOUT_S, Record
 from clients.cli.record.speaker import speaker
 from clients.cli.show import Language, Said
 from clients.sdk.procedures import Procedure
@@ -56,7 +57,7 @@ class Session:
         return {"subject": self.subject, "context": self.context, "patient": patient}
 
     def say(self, said: Said) -> str:
-        """It in the language of this session."""
+        """It in the language of this command."""
         return said.text(self.language)
 
     def show(self, message: Message, *parts: RenderableType) -> None:
@@ -98,22 +99,29 @@ _NOBODY: Final = Said(
 
 
 def command(
-    app: typer.Typer, name: str = ""
+    app: typer.Typer, name: str = "", **parts: Callable[..., object]
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Makes a command of a function whose first argument is the session."""
+    """Makes a command of a function whose first argument is the session.
+
+    Args:
+        app: of which it is a command.
+        name: of the command, if it is not that of the function.
+        parts: by the name of an argument, who makes it of options of its own.
+    """
 
     def made(work: Callable[..., None]) -> Callable[..., None]:
-        own = list(inspect.signature(work).parameters.values())[1:]
-        shared = list(inspect.signature(_session).parameters.values())
-        names = {one.name for one in shared}
+        own = [one for one in _parameters(work)[1:] if one.name not in parts]
+        own += [one for part in parts.values() for one in _parameters(part)]
+        shared = _parameters(_session)
 
         def run(**given: Any) -> None:  # noqa: ANN401 - whatever its signature says
-            common = {key: given.pop(key) for key in names}
+            common = _taken(_session, given)
             told = (common["language"] or show.spoken(os.environ), common["as_json"])
             try:
                 session = _session(**common)
+                made = {key: part(**_taken(part, given)) for key, part in parts.items()}
                 with session.record:
-                    work(session, **given)
+                    work(session, **given, **made)
             except Error as exc:
                 _fail(exc, *told, mode=common["mode"])
 
@@ -125,6 +133,15 @@ def command(
         return work
 
     return made
+
+
+def _parameters(of: Callable[..., object]) -> list[inspect.Parameter]:
+    return list(inspect.signature(of).parameters.values())
+
+
+def _taken(by: Callable[..., object], given: dict[str, Any]) -> dict[str, Any]:
+    """Takes what this function is given out of what is given."""
+    return {one.name: given.pop(one.name) for one in _parameters(by)}
 
 
 def _session(
@@ -179,36 +196,9 @@ def _session(
             rich_help_panel=_LINE,
         ),
     ] = ADDRESS,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-key",
-            envvar="DMP_TLS_KEY",
-            metavar="PATH",
-            help="For TLS: our private key.",
-            rich_help_panel=_LINE,
-        ),
-    ] = None,
-    tls_chain: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-chain",
-            envvar="DMP_TLS_CHAIN",
-            metavar="PATH",
-            help="For TLS: our certificate with its authorities.",
-            rich_help_panel=_LINE,
-        ),
-    ] = None,
-    roots: Annotated[
-        Path | None,
-        typer.Option(
-            "--roots",
-            envvar="DMP_ROOTS",
-            metavar="PATH",
-            help="For TLS: who vouches for the service.",
-            rich_help_panel=_LINE,
-        ),
-    ] = None,
+    tls_key: TlsKey = None,
+    tls_chain: TlsChain = None,
+    roots: Roots = None,
     timeout_s: Annotated[
         float,
         typer.Option("--timeout", metavar="SECONDS", min=0.1, max=600, rich_help_panel=_LINE),
@@ -222,7 +212,7 @@ def _session(
         typer.Option("--json", help="JSON on standard output.", rich_help_panel=_OUT),
     ] = False,
 ) -> Session:
-    by = line_security(tls_key, tls_chain, roots)
+    by = security(tls_key, tls_chain, roots)
     stated = authz.Context(mode=mode, agreement=agreement, secret_connection=secret)
     if reason or why:
         stated.reason.code, stated.reason.text = reason, why
@@ -233,18 +223,6 @@ def _session(
         language=language or show.spoken(os.environ),
         as_json=as_json,
     )
-
-
-def line_security(key: Path | None, chain: Path | None, roots: Path | None) -> sdk.Security:
-    """How the service is reached: by mutual TLS if the files are given.
-
-    Raises:
-        Error: some are missing.
-    """
-    by = security(key, chain, roots)
-    if isinstance(by, sdk.Tls):
-        return sdk.Tls(key=by.key, chain=by.chain, roots=by.roots, name=NAME)
-    return by
 
 
 def _fail(error: Error, language: Language, as_json: bool, *, mode: str) -> NoReturn:

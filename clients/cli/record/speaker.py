@@ -8,7 +8,7 @@ from authz.mistake import suggest
 from authz.source import Mistakes, Node, parse
 from authz.v1 import authz_pb2 as pb
 from clients.cli import cast
-from clients.cli.point import Error
+from clients.cli.link import Error
 
 FIELDS: Final = (
     "id",

@@ -9,9 +9,8 @@ import pytest
 from clients import sdk
 from clients.cli import child
 from clients.cli.app import app as everything
-from clients.cli.point import Error
+from clients.cli.link import Error, security
 from clients.cli.record.app import app
-from clients.cli.record.session import line_security
 from clients.cli.record.speaker import CAST, read, speaker
 from tests.shared import ROOT
 
@@ -162,4 +161,4 @@ def test_files_that_say_nobody(text, words):
 
 def test_plain_is_plain():
     """Without files there is no TLS."""
-    assert line_security(None, None, None) is sdk.PLAIN
+    assert security(None, None, None) is sdk.PLAIN

@@ -1,5 +1,6 @@
 """The keys of patients: made once, destroyed for good, wrapped anew without a gap."""
 
+import os
 import random
 import signal
 import subprocess
@@ -107,21 +108,6 @@ def test_nothing_to_destroy(keyring, engine):
         keyring.destroy(JEAN, at=NOW)
 
     assert row(engine) is None
-
-
-def test_made_again_on_purpose(keyring):
-    """A dossier that begins anew gets another key; what the old one sealed stays shut."""
-    sealed = keyring.make(JEAN).seal(b"body", BODY)
-    keyring.destroy(JEAN, at=NOW)
-
-    anew = keyring.remake(JEAN)
-
-    assert not opens(anew, sealed)
-    sealed = anew.seal(b"body", BODY)
-    assert all(opens(use(JEAN), sealed) for use in (keyring.key_of, keyring.make, keyring.remake))
-    assert opens(keyring.key_of(JEAN), sealed)
-    keyring.remake(PHILIPPE)
-    keyring.key_of(PHILIPPE)
 
 
 def test_nothing_of_a_destroyed_key_is_left_in_the_file(tmp_path, masters):
@@ -259,22 +245,29 @@ def test_damaged_keys_do_not_stop_the_others(keyring, engine, masters):
         keyring.retire(old)
 
 
-REWRAP = """
-import sys
+NURSERY = """
+import os, signal, sys
 from pathlib import Path
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
 from storage.database import connect
-keyring = Keyring.open(connect(sys.argv[1]), Masters(Path(sys.argv[2])))
-print("ready", flush=True)
-keyring.rewrap()
+for _ in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        keyring = Keyring.open(connect(sys.argv[1]), Masters(Path(sys.argv[2])))
+        os.write(1, f"{os.getpid()}\\n".encode())
+        keyring.rewrap()
+        signal.pause()
+    os.waitpid(pid, 0)
+    os.write(1, b"dead\\n")
 """
 
 
-def test_rotation_survives_kills(keyring, blank, folder, masters):
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_rotation_survives_kills(keyring, blank, folder, masters, count):
     """Killed again and again while it rewraps, it goes on where it was; no key is lost or changed."""
     chance = random.Random(20260504)
-    patients = [f"{number:022}" for number in range(3_000)]
+    patients = [f"{number:022}" for number in range(count)]
     secret, old = bytes(range(KEY_BYTES)), masters.newest()
     places = {patient: Place(purpose=Purpose.KEY, patient=patient, of=old) for patient in patients}
     engine = connect(blank.url)
@@ -286,16 +279,21 @@ def test_rotation_survives_kills(keyring, blank, folder, masters):
         ]
         conn.execute(insert(tables.keys), rows)
     new = masters.create()
-    command = [sys.executable, "-c", REWRAP, blank.url, str(folder)]
+    command = [sys.executable, "-c", NURSERY, blank.url, str(folder)]
     kills = 0
 
-    while keyring.tally().get(old, 0):
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(chance.uniform(0, 0.2))
-            process.send_signal(signal.SIGKILL)
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as nursery:
+        while keyring.tally().get(old, 0):
+            print(file=nursery.stdin, flush=True)
+            pid = int(nursery.stdout.readline())
+            time.sleep(chance.uniform(0, 0.1))
+            os.kill(pid, signal.SIGKILL)
+            assert nursery.stdout.readline() == "dead\n"
             kills += 1
-            assert kills < 60
+            assert kills < count // 10
+        nursery.stdin.close()
 
     keyring.retire(old)
     assert kills > 1
