@@ -8,16 +8,20 @@ async with running(tmp_path) as audit:
 """
 
 import asyncio
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import grpc
+from sqlalchemy import text
 
 from audit.database import reader, snapshot
+from audit.office.database import SCHEMA
 from audit.office.service import Service, Settings
 from audit.reader import count
 from audit.v1 import audit_pb2 as pb
@@ -25,6 +29,7 @@ from audit.v1 import audit_pb2_grpc as rpc
 from authz.v1 import authz_pb2 as authz
 from clients.sdk import PLAIN, aio
 from serving.listener import Listener
+from storage.database import connect
 from tests import service as deciding
 from tests.databases import Database
 from tests.service import ANASTA, CHANNEL, NOW, Deadline, doctor, opening
@@ -98,6 +103,45 @@ class Running:
         return self.service.registry.get_sample_value(name, labels)
 
 
+def settings_of(folder: Path, url: str, **settings: object) -> Settings:
+    """Of an audit with its files in `folder`, on the log of `url`; its index is of the same kind, and new."""
+    if url.startswith("postgresql"):  # where tests share a server
+        engine = connect(url)
+        with engine.begin() as conn:
+            conn.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+        engine.dispose()
+    wanted = Settings(
+        listeners=(Listener(address="127.0.0.1:0", service="operator"),),
+        authz="127.0.0.1:1",
+        security=PLAIN,
+        database=url,
+        index=f"sqlite:///{folder}/audit.db" if url.startswith("sqlite") else url,
+        evidence=folder / "evidence",
+        key=folder / "audit.key",
+        prefix="dmp.test/",
+    )
+    return replace(wanted, **settings)
+
+
+@asynccontextmanager
+async def serving(
+    wanted: Settings, *, clock: Callable[[], datetime] | None = None
+) -> AsyncIterator[tuple[Service, rpc.AuditServiceStub]]:
+    """An audit alone, that nobody asks for what a decision point must be asked for."""
+    service = Service(wanted, clock=clock or (lambda: NOW))
+    async with service, channel_of(service) as channel:
+        yield service, rpc.AuditServiceStub(channel)
+
+
+def channel_of(service: Service) -> grpc.aio.Channel:
+    """A channel to its first listener."""
+    return grpc.aio.insecure_channel(
+        service.addresses[0],
+        options=[*CHANNEL, ("grpc.max_receive_message_length", -1)],
+        interceptors=[Deadline(), StreamDeadline()],
+    )
+
+
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -119,28 +163,10 @@ async def running(
     clock = clock or (lambda: NOW)
     url = database.url if database else f"sqlite:///{folder}/authz.db"
     async with deciding.running(folder, services=CALLERS, clock=clock, url=url) as point:
-        wanted = replace(
-            Settings(
-                listeners=(Listener(address="127.0.0.1:0", service="operator"),),
-                authz=point.service.addresses[0],
-                security=PLAIN,
-                database=url,
-                index=f"sqlite:///{folder}/audit.db" if url.startswith("sqlite") else url,
-                evidence=folder / "evidence",
-                key=folder / "audit.key",
-                prefix="dmp.test/",
-            ),
-            **settings,
-        )
+        given = {"authz": point.service.addresses[0], **settings}
+        wanted = settings_of(folder, url, **given)
         service = Service(wanted, clock=clock, client=client)
-        async with (
-            service,
-            grpc.aio.insecure_channel(
-                service.addresses[0],
-                options=[*CHANNEL, ("grpc.max_receive_message_length", -1)],
-                interceptors=[Deadline(), StreamDeadline()],
-            ) as channel,
-        ):
+        async with service, channel_of(service) as channel:
             yield Running(
                 stub=rpc.AuditServiceStub(channel),
                 channel=channel,
@@ -148,3 +174,29 @@ async def running(
                 point=point,
                 settings=wanted,
             )
+
+
+@contextmanager
+def process(
+    folder: Path, point: str, *arguments: str, listen: str = "127.0.0.1:0=operator"
+) -> Iterator[deciding.Process]:
+    """An audit in a process of its own, on the log that `tests.service.process` writes in `folder`."""
+    # -P: the rooms that are installed, not those of the folder.
+    command = [sys.executable, "-P", "-m", "audit", "--listen", listen, "--authz", point]
+    command += ["--database", f"sqlite:///{folder}/authz.db", "--evidence", f"{folder}/evidence"]
+    command += ["--index", f"sqlite:///{folder}/audit.db", "--index-key", f"{folder}/audit.key"]
+    with subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    ) as popen:
+        started = deciding.Process(popen)
+        try:
+            yield started
+        finally:
+            if popen.poll() is None:
+                popen.kill()
+            started.wait()
