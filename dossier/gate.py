@@ -19,9 +19,11 @@ from clients.sdk import (
     Document,
     Effect,
     Query,
+    Reason,
     Security,
     Subject,
     aio,
+    oneself,
 )
 from clients.sdk import Permit as Leave
 from clients.sdk.asking import How
@@ -54,6 +56,8 @@ CARRIED: Final = (
 """The obligations that the dossier carries out; `dossier.records` says how."""
 
 LISTING: Final = "document.list"
+SERVICE: Final = "dossier"
+"""The name under which the decision point knows this service."""
 
 Client = aio.Client
 
@@ -90,6 +94,23 @@ class Refused:
 
     denied: Denied
     label: Label | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """That an obligation was carried out.
+
+    Attributes:
+        decision: that carried it.
+        obligation: such as `notify_holder`.
+        patient: INS of whose dossier it was about.
+        how: email, sms, inbox.
+    """
+
+    decision: str
+    obligation: str
+    patient: str
+    how: str
 
 
 OnRefused = Callable[[Refused], Awaitable[None]]
@@ -258,6 +279,24 @@ class Gate:
             permit, after = permit or issued, page.next
             found += page.patients
         return permit, tuple(found)
+
+    async def report(self, reports: Sequence[Report], *, timeout_s: float) -> tuple[bool, ...]:
+        """Tells, in the dossier's own name, what obligations were carried out; whether each was accepted.
+
+        It stands in the log then; it is no act of anybody in the record.
+        """
+        queries = [
+            Query(
+                subject=oneself(SERVICE),
+                action="obligation.report",
+                patient=one.patient,
+                about=one.decision,
+                context=Context(reason=Reason(code=one.obligation, text=one.how)),
+            )
+            for one in reports
+        ]
+        decisions = await self._client.check_all(queries, timeout_s=timeout_s)
+        return tuple(decision.effect is Effect.ALLOW for decision in decisions)
 
     @asynccontextmanager
     async def _recorded(self, label: Label | None = None) -> AsyncIterator[None]:

@@ -25,6 +25,9 @@ HOLDER: Final = "holder"
 TREATING_DOCTOR: Final = "treating_doctor"
 """To whom notices are addressed; the latter is whoever is a treating doctor when they look."""
 
+NOTIFY_HOLDER: Final = "notify_holder"
+NOTIFY_TREATING_DOCTOR: Final = "notify_treating_doctor"
+
 LISTING: Final = "document.list"
 CONSULTING: Final = (LISTING, "document.read", "dossier.read")
 FEEDING: Final = ("document.deposit", "document.replace")
@@ -83,14 +86,16 @@ def tell(conn: Connection, of: Deed) -> None:
     if (kind := _kind(of)) and not (kind is Kind.FIRST_ACCESS and _met_before(conn, of)):
         row = conn.execute(_HOLDER, {"whose": of.patient}).one_or_none()
         for channel in _channels(kind, of, *_of_holder(row)):
-            _write(conn, of, kind, HOLDER, channel)
-    if "notify_treating_doctor" in of.obligations or _is_emergency_access(of):
-        _write(conn, of, kind or Kind.CHANGED, TREATING_DOCTOR, INBOX)
+            notice = _write(conn, of, kind, HOLDER, channel)
+            _owe(conn, of, NOTIFY_HOLDER, notice)
+    if NOTIFY_TREATING_DOCTOR in of.obligations or _is_emergency_access(of):
+        notice = _write(conn, of, kind or Kind.CHANGED, TREATING_DOCTOR, INBOX)
+        _owe(conn, of, NOTIFY_TREATING_DOCTOR, notice)
 
 
 def _kind(of: Deed) -> Kind | None:
     """What the holder is to be told; None for nothing."""
-    asked = "notify_holder" in of.obligations
+    asked = NOTIFY_HOLDER in of.obligations
     if _is_emergency_access(of) or (asked and of.emergency and of.effect == deed.ALLOW):
         return Kind.EMERGENCY_ACCESS
     if of.action == "dossier.create" and of.effect == deed.ALLOW:
@@ -155,10 +160,12 @@ def _channels(kind: Kind, of: Deed, contact: Contact, wishes: Wishes) -> tuple[s
     return chosen or ways or (INBOX,)
 
 
-def _write(conn: Connection, of: Deed, kind: Kind, recipient: str, channel: str) -> None:
+def _write(conn: Connection, of: Deed, kind: Kind, recipient: str, channel: str) -> str:
+    """Writes a notice, unless it is there; its id."""
     named = (of.patient, kind.value, recipient, channel, *_bundle(kind, of))
+    id_ = hashlib.sha256("\x1f".join(named).encode()).hexdigest()[:32]
     row = {
-        "id": hashlib.sha256("\x1f".join(named).encode()).hexdigest()[:32],
+        "id": id_,
         "at": of.at,
         "kind": kind.value,
         "patient": of.patient,
@@ -170,6 +177,22 @@ def _write(conn: Connection, of: Deed, kind: Kind, recipient: str, channel: str)
         "sent_at": None,
     }
     insert_once(conn, tables.notices, row)
+    return id_
+
+
+def _owe(conn: Connection, of: Deed, obligation: str, notice: str) -> None:
+    """Of an emergency access, remembers to report that a notice has carried out what was decided."""
+    if obligation not in of.obligations or not of.emergency or of.effect != deed.ALLOW:
+        return
+    row = {
+        "decision": of.decision,
+        "obligation": obligation,
+        "notice": notice,
+        "patient": of.patient,
+        "attempts": 0,
+        "due_at": of.at,
+    }
+    insert_once(conn, tables.reports, row)
 
 
 def _bundle(kind: Kind, of: Deed) -> tuple[str, ...]:

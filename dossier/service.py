@@ -31,6 +31,7 @@ from dossier.metrics import Metrics
 from dossier.people import People
 from dossier.permit import Turnstile
 from dossier.records import Records
+from dossier.reporter import Reporter
 from dossier.senders import Sender
 from dossier.store import Store
 from dossier.types import DocumentTypes
@@ -144,6 +145,8 @@ class Service(Served):
             portal=settings.portal,
         )
         self.start(courier.run())
+        reporter = Reporter(writer, gate, clock=self._clock, registry=self.metrics.registry)
+        self.start(reporter.run())
         hall = Hall()
         opened.push_async_callback(self._settle, hall)
         rooms = procedures(Documents(gate, store, self._checker()), Dossiers(gate, people, records))

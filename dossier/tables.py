@@ -202,3 +202,18 @@ notices: Final = Table(
     sqlite_with_rowid=False,
 )
 """What is told to whom; the outbox of the courier."""
+
+reports: Final = Table(
+    "reports",
+    metadata,
+    Column("decision", Text, primary_key=True),
+    Column("obligation", Text, primary_key=True),
+    Column("notice", Text, primary_key=True),  # that carries it out, as soon as one of several has
+    Column("patient", Text, nullable=False),
+    Column("attempts", Number, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Index("reports_due", "due_at"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""What the decision point is still to be told: that an obligation of an emergency access was carried out."""

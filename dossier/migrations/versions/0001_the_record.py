@@ -167,10 +167,22 @@ def upgrade() -> None:
     )
     op.create_index("notices_due", "notices", ["due_at"])
     op.create_index("notices_of_patient", "notices", ["patient", "recipient", "at", "id"])
+    op.create_table(
+        "reports",
+        sa.Column("decision", sa.Text, primary_key=True),
+        sa.Column("obligation", sa.Text, primary_key=True),
+        sa.Column("notice", sa.Text, primary_key=True),
+        sa.Column("patient", sa.Text, nullable=False),
+        sa.Column("attempts", NUMBER, nullable=False),
+        sa.Column("due_at", sa.Text, nullable=False),
+        **STRICT_BY_KEY,
+    )
+    op.create_index("reports_due", "reports", ["due_at"])
 
 
 def downgrade() -> None:
     for table in (
+        "reports",
         "notices",
         "settings",
         "accounts",
