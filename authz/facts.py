@@ -401,7 +401,7 @@ class FactComputer:
         """Whether the service may ask for such a subject; on its own behalf it asks for itself alone."""
         caller, _ = through
         if subject.kind == "service" and subject.id != caller:
-            remarks.append(f"subject.id: not the calling service; `{caller}` asks for itself alone")
+            remarks.append(f"subject.id: missing, or of another service; give `{caller}`")
             return "refused"
         permitted = self._bundle.services.permits(*through, subject.kind, action)
         return "permitted" if permitted else "refused"

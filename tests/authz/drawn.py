@@ -19,6 +19,7 @@ from authz.registry.changes import (
     RevokeAuthorisation,
     SetBlock,
     SetConsents,
+    SetReviewStanding,
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
 )
@@ -31,6 +32,7 @@ from authz.registry.state import (
     GranteeKind,
     PatientState,
     Representative,
+    ReviewStanding,
     TreatingDoctor,
 )
 from tests.authz.samples import CLINIC, COLLEAGUE, DOCTOR, LETTER, NOW, PARENT, PATIENT
@@ -67,7 +69,9 @@ CHANGES = st.one_of(
     *(st.builds(kind, professional=IDS) for kind in (SetTreatingDoctor, WithdrawTreatingDoctor)),
     st.builds(AddRepresentative, representative=IDS, relation=st.just("FTH")),
     st.builds(RemoveRepresentative, representative=IDS),
+    st.builds(SetReviewStanding, professional=IDS, standing=st.sampled_from(ReviewStanding)),
 )
+STANDINGS = st.one_of(st.none(), st.dictionaries(IDS, st.sampled_from(ReviewStanding), max_size=2))
 STATES = st.builds(
     PatientState,
     patient=st.just(PATIENT),
@@ -140,6 +144,7 @@ def queries(draw: st.DrawFn) -> Query:
             patient=st.just(PATIENT),
             document=document,
             target=target,
+            about=st.just("019dfd5b-2800-7000-8000-000000000000"),
             context=context,
             change=CHANGES,
         )

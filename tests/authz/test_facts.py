@@ -32,11 +32,13 @@ from authz.registry.state import (
     GranteeKind,
     PatientState,
     Representative,
+    ReviewStanding,
+    Standings,
     TreatingDoctor,
     unknown,
 )
 from serving.errors import RequestError
-from tests.authz.drawn import STATES, queries
+from tests.authz.drawn import STANDINGS, STATES, queries
 from tests.authz.samples import (
     CLINIC,
     COLLEAGUE,
@@ -124,6 +126,8 @@ CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
     ("subject.kind", "representative", {"subject__kind": "representative"}, {}),
     ("subject.kind", "auditor", {"subject__kind": "auditor"}, {}),
     ("subject.kind", "compliance_officer", {"subject__kind": "compliance_officer"}, {}),
+    ("context.service", "dossier", {}, {}),
+    ("context.service", "unknown", {"caller": "nobody"}, {}),
     ("subject.kind", "service", SERVICE, {}),
     ("subject.authentication", "service_channel", SERVICE, {}),
     ("subject.id", DOCTOR, {}, {}),
@@ -388,11 +392,15 @@ CASES: list[tuple[str, object, dict[str, object], dict[str, object]]] = [
 
 
 def facts(
-    asked: Query, state: PatientState = STATE, at: datetime = NOW, bundle: Bundle | None = None
+    asked: Query,
+    state: PatientState = STATE,
+    at: datetime = NOW,
+    bundle: Bundle | None = None,
+    standings: Standings | None = None,
 ):
     """The facts of a request in words, and the remarks."""
     bundle = bundle or our_bundle()
-    found = FactComputer(bundle).compute(asked, state, at)
+    found = FactComputer(bundle).compute(asked, state, at, standings)
     for fact, value in zip(bundle.vocabulary.facts, found.vector, strict=True):
         assert fact.holds(value), (fact.name, value)
     return bundle.vocabulary.decode(found.vector), found.remarks
@@ -470,6 +478,9 @@ def test_every_value_is_computed():
     for _, _, asked, state in CASES:
         for name, value in facts(query(**asked), replace(STATE, **state))[0].items():
             produced[name].add(value)
+    for standing in ReviewStanding:
+        found, _ = facts(READ, standings={DOCTOR: standing})
+        produced["subject.review"].add(found["subject.review"])
 
     never = {
         name: values - produced[name]
@@ -477,9 +488,115 @@ def test_every_value_is_computed():
         if kind is Kind.CHOICE and values - produced[name]
     }
     assert never == {}
-    closed = {"subject.kind", "resource.dossier", "resource.habilitation", "resource.status"}
+    closed = {
+        "subject.review",
+        "subject.kind",
+        "resource.dossier",
+        "resource.habilitation",
+        "resource.status",
+    }
     assert all(produced[name] == COMPUTED[name][1] for name in closed)
     assert set(produced) == {"action.name", *COMPUTED}
+
+
+@pytest.mark.parametrize(
+    ("standings", "asked", "expected"),
+    [
+        (None, {}, "unknown"),
+        ({}, {}, "none"),
+        ({DOCTOR: ReviewStanding.OVERDUE}, {}, "overdue"),
+        ({DOCTOR: ReviewStanding.MISUSE}, {}, "misuse"),
+        ({COLLEAGUE: ReviewStanding.MISUSE}, {}, "none"),
+        ({DOCTOR: ReviewStanding.MISUSE}, {"subject__kind": "auditor"}, "unknown"),
+    ],
+)
+def test_what_reviews_have_left(standings, asked, expected):
+    """A professional has the standing that was told of them; unless it was read, nothing is known."""
+    found, _ = facts(query(**asked), standings=standings)
+
+    assert found["subject.review"] == expected
+
+
+def test_a_standing_that_changes_within_a_batch_is_seen():
+    """Two requests at one instant have each the standings of their own moment."""
+    computer = FactComputer(our_bundle())
+    place = our_bundle().vocabulary.index["subject.review"]
+
+    before = computer.compute(READ, STATE, NOW, {}).vector[place]
+    after = computer.compute(READ, STATE, NOW, {DOCTOR: ReviewStanding.MISUSE}).vector[place]
+
+    values = our_bundle().vocabulary.fact("subject.review").values
+    assert (values[before], values[after]) == ("none", "misuse")
+
+
+ITSELF = SERVICE | {"subject__id": "dossier", "action": "obligation.report"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (ITSELF, "permitted"),
+        (ITSELF | {"caller": "audit"}, "refused"),
+        (ITSELF | {"caller": "audit", "subject__id": "audit"}, "permitted"),
+        (ITSELF | {"subject__id": ""}, "refused"),
+        (ITSELF | {"action": "document.read"}, "refused"),
+        (ITSELF | {"rpc": product.FILTER}, "refused"),
+        ({"caller": "audit"}, "refused"),
+        ({"caller": "audit", "action": "trace.read"}, "permitted"),
+        ({"caller": "audit", "action": "trace.read", "rpc": product.FILTER}, "refused"),
+    ],
+)
+def test_a_service_asks_for_itself_alone_and_for_no_more_than_its_acts(asked, expected):
+    """Who asks on its own behalf names itself; an act that the model names apart opens no other."""
+    found, _ = facts(query(**asked))
+
+    assert found["context.caller"] == expected
+
+
+def test_an_issuer_vouches_for_what_it_could_ask():
+    """The audit service vouches for a professional who reads a trace, and for none who reads a document."""
+    voucher = Voucher(issuer="audit", id="1")
+
+    found = [
+        facts(query(voucher=voucher, action=action))[0]
+        for action in ("trace.read", "document.read")
+    ]
+
+    assert [words["context.subject_proof"] for words in found] == ["token", "unproven"]
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "expected"),
+    [
+        ("document.read", "autre", "given"),
+        ("document.read", "justified", "missing"),
+        ("emergency.review", "justified", "given"),
+        ("emergency.review", "misuse", "given"),
+        ("emergency.review", "autre", "missing"),
+        ("obligation.report", "notify_holder", "given"),
+        ("obligation.report", "justified", "missing"),
+        ("log.query", "Query", "given"),
+        ("log.query", "", "missing"),
+        ("trace.read", "ListAccesses", "given"),
+    ],
+)
+def test_the_codes_of_a_reason_are_those_of_the_act(action, code, expected):
+    """A reason for break-glass is no verdict, an obligation is neither, and a look has its own words."""
+    reason = {"context__reason_code": code, "context__reason_text": "Malaise"}
+
+    found, remarks = facts(query(action=action, **reason))
+
+    assert found["context.reason"] == expected
+    assert bool(remarks) == (expected == "missing" and code != "")
+
+
+def test_without_a_list_of_codes_there_is_no_reason():
+    """Where a deployment accepts no code, no reason is given, whatever is said."""
+    reason = {"context__reason_code": "autre", "context__reason_text": "Malaise"}
+
+    found, _ = facts(query(**reason), bundle=parameters(break_glass__reason_codes=()))
+
+    assert found["context.reason"] == "missing"
 
 
 def test_vocabulary_fits():
@@ -646,7 +763,7 @@ def test_any_request(data):
         assume("the identifier is of the other kind" not in str(exc))
         pytest.fail(str(exc))
 
-    found, remarks = facts(asked, state)
+    found, remarks = facts(asked, state, standings=data.draw(STANDINGS))
 
     assert found["action.name"] == asked.action
     assert all(re.search(r": (`|missing).*; give ", remark) for remark in remarks)

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 
+from authz import product
 from authz.matrix import (
     MATRIX,
     SERVICES,
@@ -50,9 +51,9 @@ SERVICE_LINES, SERVICE_MISTAKES = parse(
     text_of("services", "services.csv"),
     path="services.csv",
     shape=SERVICES,
-    names=(SERVICE_NAMES, RPCS, KINDS),
+    names=(SERVICE_NAMES, {*RPCS, *product.ACTS}, KINDS),
 )
-SERVICE_TABLE = expand_services(SERVICE_LINES, rpcs=RPCS, kinds=KINDS)
+SERVICE_TABLE = expand_services(SERVICE_LINES, rpcs=RPCS, kinds=KINDS, acts=product.ACTS)
 
 # The proposed matrix by space, as the specification prints it: `R` all types of the space, `R*` all
 # minus the profession's list, `P` only what follows, `-` none.
@@ -364,6 +365,25 @@ class TestOracles:
         verdicts = [reference.verdict(request, {1: "g", 2: "g2"}, rows) for request in requests]
         assert [verdict == "permitted" for verdict in verdicts] == ours
 
+    def test_every_act_is_casbin_s(self):
+        """Casbin and the slow reading, told that an act is of its procedure, give the table in each act."""
+        implied = [f"g, {act}, {act.partition(':')[0]}" for act in sorted(product.ACTS)]
+        text = "\n".join([text_of("services", "services.csv"), *implied])
+        enforcer = enforcer_of(text_of("services", "model.conf"), text)
+        rows = reference.rows_of(text)
+        requests = [(s, act, kind) for s in SERVICE_NAMES for act in product.ACTS for kind in KINDS]
+
+        ours = [
+            SERVICE_TABLE.permits(service, rpc, kind, action)
+            for service, act, kind in requests
+            for rpc, action in [act.split(":")]
+        ]
+
+        assert [enforcer.enforce(*request) for request in requests] == ours
+        verdicts = [reference.verdict(request, {1: "g", 2: "g2"}, rows) for request in requests]
+        assert [verdict == "permitted" for verdict in verdicts] == ours
+        assert True in ours
+
 
 class TestServices:
     @pytest.mark.parametrize(
@@ -394,3 +414,44 @@ class TestServices:
         }
 
         assert expected == actual
+
+    @pytest.mark.parametrize(
+        ("service", "kinds", "acts", "others"),
+        [
+            ("audit", USERS, ["trace.read"], False),
+            ("audit", ["auditor"], ["trace.read", "obligation.report"], True),
+            ("audit", ["service"], ["obligation.report", "standing.set"], False),
+            ("dossier", ["service"], ["obligation.report"], False),
+            ("portal", USERS, ["trace.read", "obligation.report", "standing.set"], True),
+            ("portal", ["service"], [], False),
+            ("operator", PEOPLE, ["trace.read", "obligation.report", "standing.set"], True),
+            ("operator", ["service"], [], False),
+        ],
+    )
+    def test_who_may_ask_for_an_act_that_is_treated_apart(self, service, kinds, acts, others):
+        """What holds of a procedure holds of its acts; who may ask for an act alone asks for no other."""
+        for kind in kinds:
+            found = {
+                act
+                for rpc, act in (one.split(":") for one in product.ACTS)
+                if SERVICE_TABLE.permits(service, rpc, kind, act)
+            }
+
+            assert found == set(acts)
+            assert SERVICE_TABLE.permits(service, DECIDE[0], kind, "document.read") == others
+
+    def test_a_refusal_of_the_procedure_refuses_its_acts(self):
+        """A line that denies a procedure wins over one that allows an act of it."""
+        rpc, act = DECIDE[0], f"{DECIDE[0]}:trace.read"
+        lines = [f"p, audit, {act}, patient, allow, x", f"p, audit, {rpc}, patient, deny, x"]
+        read, mistakes = parse(
+            "\n".join(lines),
+            path="s.csv",
+            shape=SERVICES,
+            names=(["audit"], [rpc, act], ["patient"]),
+        )
+
+        table = expand_services(read, rpcs=[rpc], kinds=["patient"], acts=[act])
+
+        assert not mistakes
+        assert not table.permits("audit", rpc, "patient", "trace.read")

@@ -35,6 +35,7 @@ WRITTEN = "resource.document"
 AIMED = {"action": "block.set", "target": TARGET}
 STRUCTURE = {"subject__kind": "structure", "subject__structure": CLINIC}
 EMPLOYEE = {"subject__kind": "employee", "subject__structure": CLINIC}
+ABOUT = "019dfd5b-2800-7000-8000-0000000c0d00"
 BIDI, SURROGATE, ZERO_WIDTH = "\u202e", "\ud800", "\u200b"
 
 
@@ -74,6 +75,13 @@ def test_sound():
         ({"action": ""}, "action", "``", "name an action"),
         ({"patient": ""}, "resource.patient", "missing, `document.read` needs it", "give the patient's INS"),
         ({"document": None}, "resource.document", "missing, `document.read` needs it", "label"),
+        ({"action": "obligation.report"}, "resource.about", "missing, `obligation.report` needs", "the id"),
+        ({"about": "1"}, "resource.about", "not the id of a decision: `1`", "in small letters"),
+        ({"about": ABOUT[:-1]}, "resource.about", "not the id of a decision: `019…d0`", "give all of it"),
+        ({"about": ABOUT.upper()}, "resource.about", "`019…00`", "in small letters"),
+        ({"about": ABOUT.replace("-7", "-4", 1)}, "resource.about", "not the id of a decision", "as in the"),
+        ({"about": ABOUT + "\n"}, "resource.about", "not the id of a decision", "give all of it"),
+        ({"about": PATIENT}, "resource.about", "not the id of a decision: `111…", "give all of it"),
         ({"action": "block.set"}, "resource.target", "missing, `block.set` needs it", "give the prof"),
         ({"patient": PATIENT[:-1]}, "resource.patient", "`111…65`: length: 21 characters", "never corrected"),
         ({"patient": PATIENT[:-1] + "9"}, "resource.patient", "`111…59`: key: `59`", "never corrected"),

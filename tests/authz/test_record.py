@@ -9,10 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.database import reader
 from audit.entry import Entry
-from authz.bundle import Bundle, restore
+from authz.bundle import Bundle
 from authz.decision import CHANGE_IMPOSSIBLE
-from authz.product import DMP
 from authz.registry.store import Store
+from authz.replay import Outcome, Replayed, Why, replay, restored
 from authz.v1 import authz_pb2 as pb
 from tests.service import (
     ANASTA,
@@ -45,20 +45,10 @@ def bundle_of(service: Running, digest: str) -> Bundle:
     with reader(service.url).connect() as conn:
         content = Store().bundle(conn, digest)
     assert content is not None
-    return restored(content)
+    return known(content, digest)
 
 
-@functools.cache
-def restored(content: bytes) -> Bundle:
-    """The bundle with this content."""
-    return restore(content, DMP)
-
-
-def replayed(bundle: Bundle, entry: Entry) -> tuple[str, str, list[str], list[str]]:
-    """What the bundle says of the facts of an entry."""
-    vector = tuple(tuple(fact) if isinstance(fact, list) else fact for fact in entry["facts"])
-    verdict = bundle.decide(vector)
-    return verdict.effect.value, verdict.reason, list(verdict.rules), list(verdict.obligations)
+known = functools.cache(restored)
 
 
 def recorded(entry: Entry) -> tuple[str, str, list[str], list[str]]:
@@ -188,7 +178,7 @@ async def test_every_answer_is_on_record_word_for_word(tmp_path):
     for request, decision in zip(asked, decisions, strict=True):
         entry = kept[decision.id]
         assert recorded(entry) == answered(decision)
-        assert recorded(entry) == replayed(bundle, entry)
+        assert replay(entry, bundle).outcome is Outcome.SAME
         assert (entry["bundle"], entry["revision"]) == (decision.bundle, decision.revision)
         assert entry.get("remarks", []) == list(decision.remarks)
         assert (entry["subject"]["id"], entry.get("mode", "")) == (
@@ -216,9 +206,9 @@ async def test_any_entry_can_be_decided_again(tmp_path):
         await service.door.registry.GetPatient(seen)
 
         found = [entry for entry in service.entries() if entry["kind"] in ("decision", "change")]
-        again = [replayed(bundle_of(service, entry["bundle"]), entry) for entry in found]
+        again = [replay(entry, bundle_of(service, entry["bundle"])) for entry in found]
     assert len(found) == 10
-    assert [recorded(entry) for entry in found] == again
+    assert [one.outcome for one in again] == [Outcome.SAME] * 10
 
 
 async def test_a_change_is_recorded_with_its_words(tmp_path):
@@ -256,9 +246,9 @@ async def test_what_is_permitted_but_impossible_says_why(tmp_path):
         decision = await service.door.change(asked)
 
         entry = of(service, decision)
-        by_policy = replayed(bundle_of(service, entry["bundle"]), entry)
+        again = replay(entry, bundle_of(service, entry["bundle"]))
     assert recorded(entry) == ("deny", CHANGE_IMPOSSIBLE, [], [])
-    assert by_policy[0] == "allow"
+    assert again == Replayed(outcome=Outcome.OVERRIDDEN, why=Why.CHANGE_IMPOSSIBLE)
     assert "consents name no change: give at least one of" in entry["remarks"][-1]
 
 
