@@ -16,10 +16,9 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
-from audit.office.errors import StrangerError
+from audit.office.errors import LateError, StrangerError
 from audit.office.metrics import Metrics
 from audit.office.status import as_status
-from clients.sdk import DeadlineError
 from clients.sdk.asking import How
 from clients.sdk.gate import along
 from serving.callers import Caller, Context
@@ -161,8 +160,7 @@ class Door:
             async with asyncio.timeout(min(seconds, MAX_DEADLINE_S)):
                 answer = await procedure.run(request, _traced(along(DECISION_S, context)))
         except TimeoutError:
-            text = "no answer in time; what was asked for may have been done"
-            raise DeadlineError(text) from None
+            raise LateError("no answer in time; what was asked for may have been done") from None
         return answer.SerializeToString()
 
     async def _answers(
@@ -183,7 +181,7 @@ class Door:
                 text = "the service is being stopped: ask again for what is missing"
                 raise StoppingError(text) from None
             if not procedure.endless:
-                raise DeadlineError("not all of it in time: ask for less") from None
+                raise LateError("not all of it in time: ask for less") from None
 
     def _admit(self, longest_s: float, context: Context) -> float:
         """How much time a call has, of a caller that is expected."""

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import reader, snapshot
-from audit.office.asking import CARRIED, Asking
+from audit.office.asking import Asking
 from audit.office.database import alone, opened
 from audit.office.derived import derivations
 from audit.office.desks import procedures
@@ -174,7 +174,7 @@ class Service(Served):
                 callers=secured,
                 reflected=SERVICES[1:] if settings.reflection else (),
             )
-        self._log.info("serving", addresses=self.addresses, obligations=CARRIED)
+        self._log.info("serving", addresses=self.addresses)
 
     async def _probe(self, log: Engine, index: Engine, following: Following) -> None:
         """Looks each second how all is, and tells."""

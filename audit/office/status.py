@@ -14,7 +14,14 @@ from audit.errors import (
     LogDamagedError,
     UnreachableError,
 )
-from audit.office.errors import NotPossibleError, NotReadyError, StrangerError, UnknownError
+from audit.office.errors import (
+    LateError,
+    NotPossibleError,
+    NotReadyError,
+    StrangerError,
+    TooMuchError,
+    UnknownError,
+)
 from clients.sdk import Denied
 from clients.sdk import Error as SdkError
 from clients.sdk.refusal import refusal
@@ -48,6 +55,18 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
         code_pb2.UNAVAILABLE,
         "NOT_READY",
         "l'index n'en est pas encore là ; réessayez",
+    ),
+    (
+        TooMuchError,
+        code_pb2.RESOURCE_EXHAUSTED,
+        "TOO_MUCH",
+        "la question est trop large ; restreignez-la, par exemple à une période",
+    ),
+    (
+        LateError,
+        code_pb2.DEADLINE_EXCEEDED,
+        "TOO_LATE",
+        "pas de réponse à temps ; demandez moins, ou attendez plus longtemps",
     ),
     (
         StoppingError,

@@ -127,6 +127,14 @@ OFFICER: Final = _person(
     capacity="",
 )
 
+AUDITOR: Final = _person(
+    Said("L'auditrice", "The auditor"),
+    kind="auditor",
+    id="AUD-0001",
+    name="Auditrice TEST0001",
+    capacity="",
+)
+
 NOTE: Final = pb.Document(
     id="consultation",
     type="11488-4",
@@ -141,22 +149,6 @@ MASKED: Final = pb.Document(
     authors=[DOCTOR.subject.id],
     author_structure=DOCTOR.subject.structure,
     visibility=["N", "MASQUE_PS"],
-    status="approved",
-)
-LAB_REPORT: Final = pb.Document(
-    id="biologie",
-    type="11502-2",
-    authors=["899700300868"],
-    author_structure=LABORATORY.subject.structure,
-    visibility=["N"],
-    status="approved",
-)
-PSYCHIATRY: Final = pb.Document(
-    id="psychiatrie",
-    type="68599-0",
-    authors=["899700300686"],
-    author_structure="10B0037750",
-    visibility=["N"],
     status="approved",
 )
 

@@ -26,6 +26,7 @@ AUTHENTICATION: Final[Mapping[str, str]] = {
     "structure": "structure_certificate",
     "patient": "patient_code",
     "representative": "patient_code",
+    "auditor": "individual_card",
 }
 """How people of each kind are authenticated, if a file does not say otherwise."""
 
@@ -41,7 +42,7 @@ CAST: Final[Mapping[str, cast.Person]] = {
 """Those of `dmp demo`, by a short name."""
 
 MAX_BYTES: Final = 1 << 16
-_PERSONS: Final = ("patient", "representative")
+_CAPACITIES: Final = {"patient": "self", "representative": "self", "auditor": ""}
 
 
 def speaker(named: str, *, proven: bool) -> pb.Subject:
@@ -95,7 +96,7 @@ def _subject(root: Node, mistakes: Mistakes) -> pb.Subject:
     subject = pb.Subject(
         kind=kind,
         authentication=AUTHENTICATION.get(kind, ""),
-        capacity="self" if kind in _PERSONS else "care",
+        capacity=_CAPACITIES.get(kind, "care"),
     )
     for name in FIELDS:
         if name in fields:

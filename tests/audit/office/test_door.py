@@ -102,8 +102,8 @@ async def test_what_takes_too_long_is_told(served, monkeypatch):
     monkeypatch.setattr(limits, "STREAM_S", 0.3)
     async with served({"Export": Stream(pb.ExportRequest, endlessly)}) as (_, stub):
         error = await failure(_to_the_end(stub.Export(pb.ExportRequest())))
-        assert error.code() is grpc.StatusCode.UNAVAILABLE
-        assert reason(error) == "DECISION_UNAVAILABLE"
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert reason(error) == "TOO_LATE"
 
 
 async def test_mistake_of_ours_tells_nothing(served):
@@ -160,8 +160,8 @@ async def test_there_is_room_for_so_many(served, monkeypatch):
 
 async def test_certificate_says_who_calls(served, tmp_path):
     """Over TLS the portal is answered, and a service that is not expected is turned away."""
-    world = World.make(tmp_path / "pki", "audit", "portal", "intruder")
-    secured = {"listeners": (Listener(address="127.0.0.1:0"),), "tls": world.tls("audit")}
+    world = World.make(tmp_path / "pki", "authz", "portal", "intruder")
+    secured = {"listeners": (Listener(address="127.0.0.1:0"),), "tls": world.tls("authz")}
     async with served(COUNT, clock=world.clock, **secured) as (service, _):
         address = service.addresses[0]
         for name, expected in (("portal", None), ("intruder", "CALLER_UNKNOWN")):
