@@ -2,7 +2,7 @@
 
 What is to be reported (CSP R.1111-48) stands in the record since the access itself (`dossier.notices`), and
 goes once it has been answered: so it survives kills and outages. Each is reported at least once; twice only
-when the service is killed, or the answer lost, between the report and its crossing out. Then the first counts.
+when the service is killed, or the answer lost, between report and crossing out. Then the first counts.
 
 An obligation is carried out as soon as one of its notices was sent, or stands in the inbox. Several accesses
 can have one notice, and are reported each.
@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -25,6 +25,7 @@ from dossier.gate import Gate, Report
 from dossier.transaction import run
 from dossier.wishes import INBOX
 from serving.servicelog import cause_of
+from serving.threads import to_the_end
 from storage.database import is_conflict
 
 MOST: Final = 100
@@ -38,8 +39,6 @@ POLL_S: Final = 2.0
 
 _n, _r = tables.notices.c, tables.reports.c
 _log = structlog.get_logger("dossier.reporter")
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ class Reporter:
             SQLAlchemyError: the record can't be read or written.
         """
         try:
-            tasks = await _to_the_end(lambda: run(self._writer, self._take))
+            tasks = await to_the_end(lambda: run(self._writer, self._take))
         except DBAPIError as exc:
             if is_conflict(exc):
                 return 0.0  # others were faster
@@ -135,7 +134,7 @@ class Reporter:
         refused = answers.count(False)
         if refused:
             _log.error("reports were refused: look at the policies", reports=refused)
-        await _to_the_end(lambda: run(self._writer, lambda conn: _cross_out(conn, tasks)))
+        await to_the_end(lambda: run(self._writer, lambda conn: _cross_out(conn, tasks)))
         self._made.labels("yes").inc(len(tasks) - refused)
         self._made.labels("no").inc(refused)
         return len(tasks)
@@ -143,7 +142,7 @@ class Reporter:
     async def _missed(self, tasks: Sequence[_Task], why: Error) -> int:
         self._failed.inc()
         _log.warning("not reported what was carried out", why=str(why), reports=len(tasks))
-        await _to_the_end(lambda: run(self._writer, lambda conn: self._put_off(conn, tasks)))
+        await to_the_end(lambda: run(self._writer, lambda conn: self._put_off(conn, tasks)))
         return 0
 
     def _take(self, conn: Connection) -> list[_Task]:
@@ -198,13 +197,3 @@ def _cross_out(conn: Connection, tasks: Sequence[_Task]) -> None:
 
 def _is(report: Report) -> Any:  # noqa: ANN401 - a condition
     return and_(_r.decision == report.decision, _r.obligation == report.obligation)
-
-
-async def _to_the_end(work: Callable[[], Result]) -> Result:
-    """Work in a thread, awaited even when cancelled: it must not outlive the database that it changes."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

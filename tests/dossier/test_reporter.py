@@ -1,6 +1,7 @@
 """The reporter: what was carried out is told, once it was, until it is answered."""
 
 import asyncio
+import itertools
 import os
 import random
 import signal
@@ -241,7 +242,7 @@ def test_killed_at_any_instant_nothing_is_forgotten(town, monkeypatch):
     url = town.writer.url.render_as_string(hide_password=False)
     town.create(contact=BY_POST)
     for _ in range(6):
-        wanted |= {(access(town), name) for _ in range(20) for name in BOTH}
+        wanted |= set(itertools.product([access(town) for _ in range(20)], BOTH))
         with subprocess.Popen(
             [sys.executable, "-c", NURSERY, url], cwd=ROOT, stdout=subprocess.PIPE, text=True
         ) as nursery:
