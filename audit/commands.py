@@ -15,8 +15,9 @@ from audit import database, display, reader
 from audit.completeness import check
 from audit.errors import LogDamagedError
 from audit.evidence_commands import keys, receipt, verifying
+from audit.purge_commands import purge
 from audit.reader import Stored
-from audit.terminal import DATABASE, Database, exit_codes, fail, named
+from audit.terminal import DATABASE, Database, exit_codes, fail, missing, named
 from audit.verify import verify as verify_log
 from serving.clock import utc_now
 
@@ -32,6 +33,7 @@ def _audit() -> None:
 audit.add_typer(verifying, name="verify")
 audit.add_typer(keys, name="keys")
 audit.command()(receipt)
+audit.command()(purge)
 
 _POLL_S: Final = 0.5
 _WIDE: Final = 160  # columns, when the output is no terminal
@@ -59,12 +61,14 @@ def tail(
         engine = database.reader(url)
         with database.snapshot(engine) as conn:
             found, seen = reader.tail(conn, n), reader.ends(conn)
-        _print(found, as_json=as_json)
+            known = display.fates(conn, found)
+        _print(found, as_json=as_json, known=known)
         while follow:
             time.sleep(_POLL_S)
             with database.snapshot(engine) as conn:
                 found = list(_since(conn, seen))
-            _print(found, as_json=as_json, header=False)
+                known = display.fates(conn, found)
+            _print(found, as_json=as_json, header=False, known=known)
 
 
 @app.command()
@@ -85,12 +89,13 @@ def show(
     with exit_codes(), database.snapshot(database.reader(url)) as conn:
         found = list(named(conn, wanted))
         if not found:
-            fail(f"no entry `{wanted}` in the log", 1)
+            fail(missing(conn, wanted), 1)
+        known = display.fates(conn, found)
         for stored in found:
             if as_json:
-                _print([stored], as_json=True)
+                _print([stored], as_json=True, known=known)
             else:
-                _console().print(display.sheet(stored, _vocabulary(conn, stored)))
+                _console().print(display.sheet(stored, _vocabulary(conn, stored), known))
 
 
 @app.command()
@@ -162,6 +167,8 @@ def completeness(
     else:
         print(f"{found.acts} acts, {found.decided} of them with their one decision")
         print(f"{found.unused} permissions that were not used")
+        if found.erased:
+            print(f"{found.erased} acts of a time whose decisions are erased: not judged")
         for finding in found.faults:
             print(f"{finding.fault}: {finding.action}, decision {finding.decision}")
     if not found.holds:
@@ -188,7 +195,7 @@ def _since(conn: Connection, seen: dict[str, int]) -> Iterator[Stored]:
 
 def _vocabulary(conn: Connection, stored: Stored) -> Sequence[Mapping[str, object]] | None:
     """The facts of the entry's bundle, where the database keeps that bundle."""
-    digest: object = stored.entry.get("bundle", "")
+    digest: object = "" if stored.erased is not None else stored.entry.get("bundle", "")
     if not (isinstance(digest, str) and digest.isalnum() and inspect(conn).has_table("bundles")):
         return None
     query = text("SELECT content FROM bundles WHERE digest = :digest")
@@ -201,13 +208,18 @@ def _vocabulary(conn: Connection, stored: Stored) -> Sequence[Mapping[str, objec
     return facts if ok else None
 
 
-def _print(found: Iterable[Stored], *, as_json: bool, header: bool = True) -> None:
+def _print(
+    found: Iterable[Stored], *, as_json: bool, header: bool = True, known: display.Fates
+) -> None:
     if as_json:
         for stored in found:
-            sys.stdout.buffer.write(stored.bytes + b"\n")
+            line = (
+                stored.bytes if stored.erased is None else orjson.dumps(display.left(stored, known))
+            )
+            sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
     elif header or found:
-        _console().print(display.rows(found, header=header))
+        _console().print(display.rows(found, header=header, known=known))
 
 
 def _console() -> Console:

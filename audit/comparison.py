@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from audit.entry import commitment
+from audit.erased import Purges
 from audit.errors import Damage, FormatError, LogDamagedError
 from audit.evidence import Evidence
 from audit.merkle import HASH_BYTES, leaf_hash
@@ -93,15 +94,16 @@ def scrub(conn: Connection, published: Published, start: int, budget_s: float) -
         The first entry that was not looked at; the size when all were.
 
     Raises:
-        LogDamagedError: the first one that differs.
+        LogDamagedError: the first one that differs, or is erased though no purge says so.
     """
-    until, reached = time.monotonic() + budget_s, start
+    until, reached, purges = time.monotonic() + budget_s, start, Purges(conn)
     for batch in batches(conn, published.origin, start=start):
         first, end = max(batch.first_index, start), min(batch.end, published.size)
         if first > reached or first >= published.size:
             break
-        found = [commitment(line) for line in _lines(batch)[first - batch.first_index :]]
-        stored = b"".join(found[: end - first])
+        if batch.erased is not None:
+            purges.justify(published.origin, batch.first_index, batch.end, batch.erased)
+        stored = b"".join(_digests(batch)[first - batch.first_index : end - batch.first_index])
         if stored != published.commitments(first, end):
             break
         reached = end
@@ -117,7 +119,8 @@ def first_difference(
 ) -> LogDamagedError | None:
     """The first sealed entry that does not stand in the database as it was sealed, and what happened to it.
 
-    Takes the bytes of the entries alone; chain and counts may say what they like.
+    Takes the bytes of the entries alone, or their commitments where they are erased; chain and counts may
+    say what they like.
 
     Raises:
         LogDamagedError: what was published is itself damaged.
@@ -126,18 +129,18 @@ def first_difference(
     for batch in batches(conn, published.origin, start=start):
         if index >= published.size:
             return None
-        lines = _lines(batch)
+        digests = _digests(batch)
         if batch.first_index < start:
-            lines = lines[start - batch.first_index :]
+            digests = digests[start - batch.first_index :]
         elif batch.first_index > index:
             what = f"entries {index} to {min(batch.first_index, published.size) - 1} are gone"
             return LogDamagedError(published.origin, index, Damage.MISSING, what)
         elif batch.first_index < index:
             what = f"a batch begins here, but entries stand before it up to {index - 1}"
             return LogDamagedError(published.origin, batch.first_index, Damage.DUPLICATED, what)
-        for line in lines[: published.size - index]:
-            if commitment(line) != published.one(index):
-                return _blame(conn, published, index, commitment(line))
+        for digest in digests[: published.size - index]:
+            if digest != published.one(index):
+                return _blame(conn, published, index, digest)
             index += 1
     return None if index >= published.size else _shortened(conn, published, index)
 
@@ -181,12 +184,15 @@ def _shortened(conn: Connection, published: Published, index: int) -> LogDamaged
 def _stored(conn: Connection, origin: str, start: int) -> Iterator[tuple[int, bytes]]:
     """The commitments in the database from an index on, with the index at which each stands."""
     for batch in batches(conn, origin, start=start):
-        for index, line in enumerate(_lines(batch), batch.first_index):
+        for index, digest in enumerate(_digests(batch), batch.first_index):
             if index >= start:
-                yield index, commitment(line)
+                yield index, digest
 
 
-def _lines(batch: Batch) -> list[bytes]:
-    """The entries of a batch as they are, however many it says they are."""
-    *lines, rest = batch.entries.split(b"\n")
-    return [*lines, rest] if rest else lines
+def _digests(batch: Batch) -> list[bytes]:
+    """The commitments of the entries of a batch as they are, however many it says they are."""
+    found = batch.entries
+    if batch.erased is not None:
+        return [found[place : place + HASH_BYTES] for place in range(0, len(found), HASH_BYTES)]
+    *lines, rest = found.split(b"\n")
+    return [commitment(line) for line in ([*lines, rest] if rest else lines)]

@@ -15,10 +15,12 @@ from sqlalchemy.exc import DBAPIError
 
 from audit.entry import Entry, uuid7_ms
 from audit.errors import UnreachableError
-from audit.reader import origins, read
+from audit.reader import erased_until, kept_from, origins, read
 
 _ACTS: Final = "SELECT decision, patient, action, effect, document FROM acts ORDER BY decision"
 _CHUNK: Final = 10_000
+_REPORT: Final = "obligation.report"
+"""Tells of what was done, and is itself no act."""
 
 SETTLED: Final = timedelta(minutes=1)
 """Within this time after a decision, what it permits is done and recorded, or never."""
@@ -58,6 +60,7 @@ class Completeness:
         decided: so many of them have their one decision, which says the same.
         unused: so many permissions were not used.
         recent: so many decisions are too young to say: what they permit may be under way.
+        erased: so many acts are too old to say: the decisions of their time are erased.
         faults: everything that is wrong, by decision.
     """
 
@@ -65,6 +68,7 @@ class Completeness:
     decided: int
     unused: int
     recent: int
+    erased: int
     faults: tuple[Finding, ...]
 
     @property
@@ -93,28 +97,40 @@ def check(log: Connection, record: Connection, *, service: str, at: datetime) ->
         LogDamagedError: an entry can't be read.
     """
     found = acts(record)
-    return compare(found, _entries(log), service=service, settled=at - SETTLED)
+    until = erased_until(log)
+    gone = datetime.fromisoformat(until) + SETTLED if until else None
+    return compare(found, _entries(log), service=service, settled=at - SETTLED, gone=gone)
 
 
 def compare(
-    found: dict[str, Act], entries: Iterable[Entry], *, service: str, settled: datetime
+    found: dict[str, Act],
+    entries: Iterable[Entry],
+    *,
+    service: str,
+    settled: datetime,
+    gone: datetime | None = None,
 ) -> Completeness:
-    """The same, of acts by their decisions, and of entries; judges what is older than `settled`. Pure."""
+    """The same, of acts by their decisions, and of entries. Pure.
+
+    Judges what is older than `settled`; and what is missing only if it is not older than `gone`, up to where
+    entries are erased.
+    """
     before = int(settled.timestamp() * 1000)
+    since = int(gone.timestamp() * 1000) if gone is not None else -1
     faults: list[Finding] = []
     matched: set[str] = set()
     told: set[str] = set()
     denied: list[tuple[str, str, set[str]]] = []
     unused = recent = 0
     for entry in entries:
-        if entry.get("caller") != service:
+        if entry.get("caller") != service or entry.get("action") == _REPORT:
             continue
         decision = entry["id"]
         act = found.get(decision)
         if act is None:
             if uuid7_ms(decision) >= before:
                 recent += 1
-            elif entry["effect"] == "deny":
+            elif entry["effect"] == "deny" and uuid7_ms(decision) > since:
                 asked_in = {entry.get("call", ""), entry.get("trace_id", "")} - {""}
                 denied.append((decision, entry["action"], asked_in))
             else:
@@ -127,10 +143,12 @@ def compare(
         matched.add(decision)
         told.add(entry.get("call", ""))
         told.add(entry.get("trace_id", ""))
+    undecided = [decision for decision in found if decision not in matched]
+    old = {decision for decision in undecided if gone is not None and uuid7_ms(decision) <= since}
     faults += [
-        Finding(fault=Fault.UNDECIDED, decision=decision, action=act[1])
-        for decision, act in found.items()
-        if decision not in matched
+        Finding(fault=Fault.UNDECIDED, decision=decision, action=found[decision][1])
+        for decision in undecided
+        if decision not in old
     ]
     # Of several questions that were asked for one request, one act tells; the others found what may be told.
     faults += [
@@ -144,6 +162,7 @@ def compare(
         decided=len(matched - wrong),
         unused=unused,
         recent=recent,
+        erased=len(old),
         faults=tuple(sorted(faults, key=lambda finding: finding.decision)),
     )
 
@@ -171,5 +190,5 @@ def _said(entry: Entry) -> Act:
 
 def _entries(log: Connection) -> Iterator[Entry]:
     for origin in origins(log):
-        for stored in read(log, origin=origin):
+        for stored in read(log, origin=origin, start=kept_from(log, origin)):
             yield stored.entry

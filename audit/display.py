@@ -5,8 +5,11 @@ from typing import Final, cast
 
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import Connection
 
-from audit.reader import Stored
+from audit.erased import Purges
+from audit.reader import Erased, Stored
+from audit.retention import RETENTION, Purge
 
 _EFFECTS: Final = {"allow": "bold green", "deny": "bold red"}
 _WHO: Final = ("subject.name", "subject.id", "caller")
@@ -57,18 +60,58 @@ _LABELS: Final = {
 }
 
 
-def rows(stored: Iterable[Stored], *, header: bool = True) -> Table:
-    """One line an entry: when, who, what, about whom, decided how and why."""
+Fates = Mapping[int, Purge]
+"""Of erased entries, by the place of the purge that says so."""
+
+
+def fates(conn: Connection, found: Iterable[Stored]) -> Fates:
+    """What is to be told of those that are erased.
+
+    Raises:
+        LogDamagedError: the log of retention can't be read.
+    """
+    return Purges(conn).known() if any(one.erased is not None for one in found) else {}
+
+
+def fate(erased: Erased, known: Fates) -> str:
+    """What happened to an entry that is erased, in words."""
+    told = known.get(erased.purge)
+    return "erased, and no purge says so" if told is None else str(told)
+
+
+def left(stored: Stored, known: Fates) -> dict[str, object]:
+    """What is left of an erased entry, for machines; its keys are none of an entry's but two."""
+    assert stored.erased is not None  # noqa: S101 - the caller has looked
+    purge = known.get(stored.erased.purge)
+    return {
+        "log": stored.origin,
+        "index": stored.index,
+        "at": stored.erased.at,
+        "commitment": stored.commitment.hex(),
+        "erased": {
+            "at": purge.at if purge else "",
+            "retention": purge.retention if purge else "",
+            "purge": stored.erased.purge,
+        },
+    }
+
+
+def rows(stored: Iterable[Stored], *, header: bool = True, known: Fates | None = None) -> Table:
+    """One line an entry: when, who, what, about whom, decided how and why; or that it is erased."""
     table = Table(box=None, show_header=header, pad_edge=False)
     for name, width in zip(_COLUMNS, (6, 23, 20, 20, 22, 6, 12), strict=True):
         table.add_column(name, min_width=width, overflow="fold")
     for one in stored:
+        if one.erased is not None:
+            at, told = _plain(_short(one.erased.at)), _plain(fate(one.erased, known or {}))
+            table.add_row(str(one.index), at, told)
+            continue
         fields = dict(_fields("", one.entry))
         action = fields.get("action") or fields.get("kind", "")
         mode = fields.get("mode", "normal")
         table.add_row(
             str(one.index),
-            _plain(fields.get("at", "")[:23].replace("T", " ")),
+            _plain(_short(fields.get("at", ""))),
             _plain(next((fields[path] for path in _WHO if fields.get(path)), "")),
             _plain(action if mode in ("", "normal") else f"{action} ({mode})"),
             _plain(fields.get("patient", "")),
@@ -78,18 +121,30 @@ def rows(stored: Iterable[Stored], *, header: bool = True) -> Table:
     return table
 
 
-def sheet(stored: Stored, vocabulary: Sequence[Mapping[str, object]] | None) -> Table:
-    """All fields of one entry, a line each.
+def sheet(
+    stored: Stored,
+    vocabulary: Sequence[Mapping[str, object]] | None,
+    known: Fates | None = None,
+) -> Table:
+    """All fields of one entry, a line each; or what is left of it.
 
     Args:
         stored: the entry.
         vocabulary: the facts of its bundle in their order; None when the bundle is not known.
+        known: from `fates`.
     """
-    entry = stored.entry
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", min_width=24)
     table.add_column(overflow="fold")
     table.add_row("log", _plain(stored.origin))
+    if stored.erased is not None:
+        table.add_row(_LABELS["index"], str(stored.index))
+        table.add_row(_LABELS["at"], _plain(stored.erased.at))
+        table.add_row("what happened to it", _plain(fate(stored.erased, known or {})))
+        table.add_row("said by", f"entry {stored.erased.purge} of log `{RETENTION}`")
+        table.add_row("commitment", stored.commitment.hex())
+        return table
+    entry = stored.entry
     fields = dict(_fields("", {k: v for k, v in entry.items() if k != "facts"}))
     for path in [*(p for p in _LABELS if p in fields), *(p for p in fields if p not in _LABELS)]:
         value = fields[path]
@@ -133,6 +188,10 @@ def _fields(path: str, value: Mapping[str, object]) -> Iterator[tuple[str, str]]
             yield from _fields(inner, item)
         else:
             yield inner, _joined(item)
+
+
+def _short(at: str) -> str:
+    return at[:23].replace("T", " ")
 
 
 def _joined(value: object) -> str:

@@ -62,7 +62,9 @@ class ErasedError(Error):
     """
 
     def __init__(self, origin: str, index: int, purge: int) -> None:
-        super().__init__(f"log `{origin}`, entry {index}: erased, as entry {purge} of log `retention` says")
+        super().__init__(
+            f"log `{origin}`, entry {index}: erased, as entry {purge} of log `retention` says"
+        )
         self.origin = origin
         self.index = index
         self.purge = purge

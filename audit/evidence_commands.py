@@ -24,7 +24,7 @@ from audit.keys import Verifier
 from audit.proof import Receipt
 from audit.reader import Stored
 from audit.receipts import receipt_of
-from audit.terminal import DATABASE, Database, exit_codes, fail, is_for_command, named
+from audit.terminal import DATABASE, Database, exit_codes, fail, is_for_command, missing, named
 from audit.trusted import Trust
 
 verifying = typer.Typer(invoke_without_command=True)
@@ -159,16 +159,22 @@ def receipt(
       dmp audit receipt 0198c5a0-7e1c-7d3a-9b57-3f5a1c9e2b44 -o access.tlog-proof
       dmp audit receipt 41 -o 41.tlog-proof
 
-    Exit: 0 written, 1 no such entry, or not what was sealed, 2 wrong usage, 3 not sealed yet.
+    Exit: 0 written, 1 no such entry, erased, or not what was sealed, 2 wrong usage, 3 not sealed yet.
     """
     with exit_codes():
         believed = _trust_of(trust)
         with database.snapshot(database.reader(url)) as conn:
             found = [one for one in named(conn, wanted) if origin in ("", one.origin)]
+            why = "" if found else missing(conn, wanted)
+            fates = display.fates(conn, found)
         if not found:
-            fail(f"no entry `{wanted}` in the log", 1)
+            fail(why, 1)
         if len(found) > 1:
             fail(f"`{wanted}`: in several logs: say which by --origin", 2)
+        if found[0].erased is not None:
+            fail(
+                f"`{wanted}`: {display.fate(found[0].erased, fates)}: there is nothing to prove", 1
+            )
         made = receipt_of(found[0], Evidence(evidence, found[0].origin), believed)
         try:
             replace({output: bytes(made)}, output.parent / f".{output.name}", private=True)
@@ -231,7 +237,7 @@ def _verdict(
 ) -> dict[str, Any]:
     verdict: dict[str, Any] = {"origin": evidence.origin, "intact": False}
     try:
-        with _bar(evidence.origin) as progress:
+        with bar(evidence.origin) as progress:
             found = inspect(
                 url, evidence, trust=trust, earlier=earlier, progress=progress, jobs=jobs
             )
@@ -322,7 +328,7 @@ def _content(path: Path) -> bytes:
 
 
 @contextmanager
-def _bar(origin: str) -> Iterator[Any]:
+def bar(origin: str) -> Iterator[Any]:
     """A bar on standard error, if somebody looks at that; gives what moves it."""
     console = Console(stderr=True)
     columns = (
@@ -333,6 +339,6 @@ def _bar(origin: str) -> Iterator[Any]:
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(f"log `{origin}`", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    ) as shown:
+        task = shown.add_task(f"log `{origin}`", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from audit.comparison import Published, first_difference
-from audit.entry import GENESIS, batch_hash, commitment
+from audit.entry import GENESIS, batch_hash
 from audit.errors import Damage, LogDamagedError
 from audit.evidence import Evidence
 from audit.reader import batches
@@ -75,7 +75,7 @@ class Followed:
         published = Published(self._evidence, size)
         batch = next(batches(self._conn, self._origin, start=size - 1), None)
         if batch is not None and batch.end == size:
-            found = [commitment(one.bytes) for one in batch.stored()]
+            found = batch.digests()
             same = b"".join(found) == published.commitments(batch.first_index, size)
             if same and batch_hash(batch.previous, batch.first_index, found) == batch.hash:
                 return batch.hash
@@ -85,7 +85,7 @@ class Followed:
         """The commitments of the first `size` entries, some at a time, each with where they end."""
         found: list[bytes] = []
         for batch in batches(self._conn, self._origin):
-            found += [commitment(one.bytes) for one in batch.stored()]
+            found += batch.digests()
             if batch.end >= size or len(found) >= MOST:
                 yield found, batch.end
                 found = []

@@ -21,6 +21,7 @@ from audit.checkpoint import Checkpoint
 from audit.comparison import Published, first_difference
 from audit.database import reader, snapshot
 from audit.entry import GENESIS
+from audit.erased import Bygone, Purges
 from audit.errors import Damage, EvidenceError, FormatError, LogDamagedError
 from audit.evidence import Evidence
 from audit.merkle import HASH_BYTES
@@ -29,7 +30,14 @@ from audit.stretch import SPAN, Stretch, derive, derive_at
 from audit.tables import log_head
 from audit.tiles import ENTRIES, WIDTH, Edge, Tile
 from audit.trusted import Trust
-from audit.verify import Last, check_end, check_patients, misfit
+from audit.verify import (
+    Last,
+    check_end,
+    check_patients,
+    check_retention,
+    follow_bygone,
+    misfit,
+)
 
 Progress = Callable[[int, int], None]
 """Told how many entries are done, of how many."""
@@ -126,6 +134,8 @@ class _Inspection:
         self._compared = 0  # entries whose tiles are those that were published
         self._due = sorted(known, key=lambda one: one.size)
         self._patients: dict[str, tuple[int, bytes, int]] = {}
+        self._purges = Purges(conn)
+        self._bygone = Bygone(conn, evidence.origin)
 
     def take(self, stretch: Stretch) -> None:
         """Adds a stretch, which must fit behind the others.
@@ -164,7 +174,8 @@ class _Inspection:
             head_says = row.next_index, row.hash
             check_end(self._origin, (self.end, self.link), head_says)
             patients = {patient: Last(*last) for patient, last in self._patients.items()}
-            check_patients(self._conn, self._origin, row.handle_key, patients)
+            check_patients(self._conn, self._origin, row.handle_key, patients, self._bygone)
+        self._bygone.settle()
         self._grow(b"")
         if self._due:
             what = f"a checkpoint of {self._due[0].size} entries was signed: it is an older copy"
@@ -181,15 +192,30 @@ class _Inspection:
         if stretch.previous != self.link:
             what = "its batch does not chain to the one before, or that one was rewritten"
             raise LogDamagedError(self._origin, first, Damage.ALTERED, what)
+        self._forget(stretch.erased)
         wrong = []
         for patient, (index, seq, previous, last, last_seq, digest) in stretch.patients.items():
             before = self._patients.get(patient)
             due = (before[0] + 1, before[1].hex()) if before else (1, "")
             if (seq, previous) != due:
-                wrong.append(misfit(self._origin, index, (seq, previous), due))
+                error = misfit(self._origin, index, (seq, previous), due)
+                try:
+                    if before is not None:
+                        raise error
+                    follow_bygone(self._bygone, (seq, previous), error)
+                except LogDamagedError as exc:
+                    wrong.append(exc)
             self._patients[patient] = (last_seq, digest, last)
         if wrong:
             raise min(wrong, key=lambda one: one.index)
+
+    def _forget(self, erased: Iterable[tuple[int, int, int]]) -> None:
+        """Sees that what is erased is the beginning of the log, and that a purge says so."""
+        for first, end, purge in erased:
+            if not self._bygone.end:
+                check_retention(self._conn, self._origin, first)
+            self._purges.justify(self._origin, first, end, purge)
+            self._bygone.add(first, end)
 
     def _grow(self, commitments: bytes) -> None:
         """Lets the tree grow, up to each size of which a checkpoint was signed."""

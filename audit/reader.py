@@ -8,32 +8,61 @@ from typing import Final, cast
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, select, true
 
 from audit.entry import Entry, rfc3339, uuid7_ms
-from audit.errors import Damage, LogDamagedError
+from audit.entry import commitment as commitment_of
+from audit.errors import Damage, ErasedError, LogDamagedError
+from audit.merkle import HASH_BYTES
 from audit.tables import log_batches, log_head
 
 _CHUNK: Final = 64  # batches fetched at once: bounds memory
 _NEAR: Final = timedelta(minutes=1)  # an id is chosen this close to the instant of its batch
 _LATEST_MS: Final = 253_402_214_400_000  # a day before the last that `datetime` knows
 
+Digest = bytes
+"""32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What is left of an entry that was erased.
+
+    Attributes:
+        commitment: of the entry that it was.
+        at: the instant of its batch.
+        purge: the place of the entry in the log of retention that says so (`audit.retention`).
+    """
+
+    commitment: bytes
+    at: str
+    purge: int
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One entry as it stands in the log."""
+    """One entry as it stands in the log; `bytes` is empty where it was erased."""
 
     origin: str
     index: int
     bytes: bytes
+    erased: Erased | None = None
+
+    @property
+    def commitment(self) -> Digest:
+        """SHA-256 of the entry, whether it is still there or not."""
+        return commitment_of(self.bytes) if self.erased is None else self.erased.commitment
 
     @property
     def entry(self) -> Entry:
         """The fields, parsed anew at each call.
 
         Raises:
+            ErasedError: it was erased.
             LogDamagedError: the bytes are no JSON object.
         """
+        if self.erased is not None:
+            raise ErasedError(self.origin, self.index, self.erased.purge)
         try:
             fields = orjson.loads(self.bytes)
         except orjson.JSONDecodeError:
@@ -45,7 +74,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One row of the log: the entries of one commit."""
+    """One row of the log: the entries of one commit.
+
+    Where they are erased, `entries` are their commitments, and `erased` the place of the entry in the log of
+    retention that says so.
+    """
 
     origin: str
     first_index: int
@@ -54,6 +87,7 @@ class Batch:
     previous: bytes
     hash: bytes
     entries: bytes
+    erased: int | None = None
 
     @property
     def end(self) -> int:
@@ -66,6 +100,11 @@ class Batch:
         Raises:
             LogDamagedError: there are more or fewer than `count`, or none.
         """
+        if self.erased is not None:
+            return [
+                Stored(self.origin, index, b"", Erased(digest, self.at, self.erased))
+                for index, digest in enumerate(self.digests(), self.first_index)
+            ]
         *lines, rest = self.entries.split(b"\n")
         if rest or len(lines) != self.count or not lines:
             what = f"{self.count} entries expected in this batch, found {len(lines) + bool(rest)}"
@@ -73,6 +112,20 @@ class Batch:
         return [
             Stored(self.origin, index, line) for index, line in enumerate(lines, self.first_index)
         ]
+
+    def digests(self) -> list[bytes]:
+        """The commitments of the entries one by one.
+
+        Raises:
+            LogDamagedError: there are more or fewer than `count`, or none.
+        """
+        if self.erased is None:
+            return [stored.commitment for stored in self.stored()]
+        rest, size = self.entries, HASH_BYTES
+        if len(rest) != size * self.count or not rest:
+            what = f"{self.count} commitments expected in this batch, found {len(rest)} bytes"
+            raise LogDamagedError(self.origin, self.first_index, Damage.ALTERED, what)
+        return [rest[place : place + size] for place in range(0, len(rest), size)]
 
 
 def origins(conn: Connection) -> list[str]:
@@ -93,6 +146,23 @@ def ends(conn: Connection) -> dict[str, int]:
     """The index behind the last entry of each log."""
     newest = (islice(newest_batches(conn, origin), 1) for origin in origins(conn))
     return {batch.origin: batch.end for one in newest for batch in one}
+
+
+def kept_from(conn: Connection, origin: str) -> int:
+    """The index of the first entry of a log that is not erased; 0 where none is."""
+    c = log_batches.c
+    query = select(c.first_index).where(c.origin == origin, c.erased.is_(None))
+    return conn.execute(query.order_by(c.first_index).limit(1)).scalar() or 0
+
+
+def erased_until(conn: Connection) -> str:
+    """The instant of the newest entry that is erased, over all logs; "" where none is."""
+    c = log_batches.c
+    found = [""]
+    for origin in origins(conn):
+        before = select(c.at).where(c.origin == origin, c.first_index < kept_from(conn, origin))
+        found += conn.execute(before.order_by(c.first_index.desc()).limit(1)).scalars()
+    return max(found)
 
 
 def batches(conn: Connection, origin: str, *, start: int | None = None) -> Iterator[Batch]:
@@ -154,12 +224,16 @@ def tail(conn: Connection, n: int) -> list[Stored]:
     for origin in origins(conn):
         backwards = (s for b in newest_batches(conn, origin) for s in reversed(b.stored()))
         found += reversed(list(islice(backwards, n)))
-    found.sort(key=lambda stored: str(stored.entry.get("at")))  # stable: a log's own order stays
+    found.sort(key=_instant)  # stable: a log's own order stays
     return found[max(len(found) - n, 0) :]
 
 
+def _instant(stored: Stored) -> str:
+    return str(stored.entry.get("at")) if stored.erased is None else stored.erased.at
+
+
 def find(conn: Connection, decision_id: str) -> Stored | None:
-    """The entry with this id, or None.
+    """The entry with this id, or None: an erased one has no id any more.
 
     The id tells its time, so the batches of that minute are searched first, then all others.
 
@@ -169,12 +243,14 @@ def find(conn: Connection, decision_id: str) -> Stored | None:
     """
     instant = datetime.fromtimestamp(min(uuid7_ms(decision_id), _LATEST_MS) / 1000, UTC)
     wanted = str(UUID(decision_id))
-    near = log_batches.c.at.between(rfc3339(instant - _NEAR), rfc3339(instant + _NEAR))
-    for condition in (near, ~near):
+    c = log_batches.c
+    # Not `between`: SQLAlchemy writes what PostgreSQL can't read when a column has a collation.
+    near = and_(c.at >= rfc3339(instant - _NEAR), c.at <= rfc3339(instant + _NEAR))
+    for condition in (near, not_(near)):
         query = select(log_batches).where(condition).execution_options(yield_per=_CHUNK)
         with conn.execute(query) as rows:
             for row in rows:
-                if wanted.encode() not in row.entries:
+                if row.erased is not None or wanted.encode() not in row.entries:
                     continue
                 for stored in Batch(*row).stored():
                     if wanted.encode() in stored.bytes and stored.entry.get("id") == wanted:

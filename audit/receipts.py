@@ -1,7 +1,7 @@
 """Makes the receipt of an entry: the entry and its proof, out of what is published."""
 
 from audit.entry import commitment
-from audit.errors import EvidenceError, ProofError
+from audit.errors import ErasedError, EvidenceError, ProofError
 from audit.evidence import Evidence
 from audit.merkle import prove_inclusion
 from audit.proof import Receipt, receipt
@@ -19,10 +19,13 @@ def receipt_of(stored: Stored, evidence: Evidence, trust: Trust | None = None) -
         trust: whose cosignatures to tell of; nobody's if left out.
 
     Raises:
+        ErasedError: there is nothing left to prove: its commitment alone stands in the log.
         EvidenceError: the log has no key, or does not count this entry yet.
         FormatError: what is published is damaged.
         ProofError: the entry is not the one that was sealed, or the checkpoint can't be believed.
     """
+    if stored.erased is not None:
+        raise ErasedError(stored.origin, stored.index, stored.erased.purge)
     note = evidence.checkpoint()
     if note is None:
         raise EvidenceError(f"log `{evidence.origin}`: nothing is published: is it sealed?")

@@ -42,6 +42,7 @@ class Stretch(NamedTuple):
         end: the index behind the last entry.
         link: the hash of the last batch.
         commitments: of all entries, one behind the other.
+        erased: which entries are, as first index, index behind the last, and place of the purge.
         patients: by INS.
         damage: where the stretch is not sound, how, and in words; it ends before that batch.
     """
@@ -52,6 +53,7 @@ class Stretch(NamedTuple):
     link: bytes
     commitments: bytes
     patients: dict[str, Run]
+    erased: tuple[tuple[int, int, int], ...]
     damage: tuple[int, Damage, str] | None
 
 
@@ -73,6 +75,7 @@ def derive(conn: Connection, origin: str, begin: int, stop: int) -> Stretch:
     end = begin
     commitments: list[bytes] = []
     patients: dict[str, Run] = {}
+    erased: list[tuple[int, int, int]] = []
     damage: tuple[int, Damage, str] | None = None
     for batch in _batches(conn, origin, begin, stop):
         if first is None:
@@ -84,7 +87,13 @@ def derive(conn: Connection, origin: str, begin: int, stop: int) -> Stretch:
             damage = exc.index, exc.damage, exc.what
             break
         end, link = batch.end, batch.hash
-    return Stretch(first, previous, end, link, b"".join(commitments), patients, damage)
+        if batch.erased is not None:
+            begin = batch.first_index
+            if erased and erased[-1][1:] == (begin, batch.erased):
+                begin = erased.pop()[0]
+            erased.append((begin, batch.end, batch.erased))
+    every = b"".join(commitments)
+    return Stretch(first, previous, end, link, every, patients, (*erased,), damage)
 
 
 def _sound(batch: Batch, index: int, link: bytes, patients: dict[str, Run]) -> list[bytes]:
@@ -93,6 +102,8 @@ def _sound(batch: Batch, index: int, link: bytes, patients: dict[str, Run]) -> l
     Raises:
         LogDamagedError: as `verify.check`, or an entry does not follow the last one of its patient.
     """
+    if batch.erased is not None:
+        return [digest for _, digest in check(batch, first_index=index, previous=link)]
     lines = batch.entries.split(b"\n")
     whole = not lines.pop() and len(lines) == batch.count
     digest = hashlib.sha256

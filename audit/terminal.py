@@ -9,7 +9,16 @@ import typer
 from sqlalchemy import Connection
 
 from audit import reader
-from audit.errors import AddressError, EntryError, Error, FormatError, LogDamagedError, ProofError
+from audit.errors import (
+    AddressError,
+    EntryError,
+    ErasedError,
+    Error,
+    FormatError,
+    LogDamagedError,
+    ProofError,
+    RetentionError,
+)
 from audit.reader import Stored
 
 DATABASE: Final = "sqlite:///var/dmp.db"
@@ -36,14 +45,21 @@ def named(conn: Connection, wanted: str) -> Iterator[Stored]:
                 yield stored
 
 
+def missing(conn: Connection, wanted: str) -> str:
+    """Why `named` finds nothing."""
+    until = reader.erased_until(conn)
+    told = f"; those up to {until} are erased, and can be named by their # alone" if until else ""
+    return f"no entry `{wanted}` in the log{told}"
+
+
 @contextmanager
 def exit_codes() -> Iterator[None]:
     """Errors of the room become a line on standard error and an exit code."""
     try:
         yield
-    except (AddressError, EntryError, FormatError) as exc:
+    except (AddressError, EntryError, FormatError, RetentionError) as exc:
         fail(str(exc), 2)
-    except (LogDamagedError, ProofError) as exc:
+    except (LogDamagedError, ProofError, ErasedError) as exc:
         fail(str(exc), 1)
     except Error as exc:
         fail(str(exc), 3)

@@ -4,13 +4,16 @@ The caller's transaction must see one state of the database: any does on SQLite,
 PostgreSQL.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from audit.entry import GENESIS, Entry, batch_hash, commitment, handle
+from audit.entry import GENESIS, Entry, batch_hash, handle
+from audit.erased import Bygone, Purges
 from audit.errors import Damage, LogDamagedError
 from audit.reader import Batch, batches
+from audit.retention import RETENTION
 from audit.tables import log_head, log_patients
 
 
@@ -41,6 +44,9 @@ def verify(conn: Connection, origin: str) -> Verified:
     5. Each patient's entries count 1, 2, 3... and name the commitment of the one before.
     6. The head says where the last batch ended and what it hashed to.
     7. The writer's table of patients says what the entries say.
+    8. What is erased is the beginning of the log, and the log of retention, which is verified too, says so.
+
+    Of erased entries their commitments are verified, and that whatever follows on them names one of these.
 
     A log that was removed together with its head, or rewritten from some entry to its end, is only
     noticed by who kept an earlier `Verified`.
@@ -50,23 +56,48 @@ def verify(conn: Connection, origin: str) -> Verified:
     """
     end, link = 0, GENESIS
     patients: dict[str, Last] = {}
+    purges, bygone = Purges(conn), Bygone(conn, origin)
     for batch in batches(conn, origin):
-        for entry, digest in check(batch, first_index=end, previous=link):
-            _follow(origin, entry, digest, patients)  # (5)
+        found = check(batch, first_index=end, previous=link)
+        if batch.erased is not None:
+            if not bygone.end:
+                check_retention(conn, origin, batch.first_index)
+            purges.justify(origin, batch.first_index, batch.end, batch.erased)  # (8)
+            bygone.add(batch.first_index, batch.end)
+        for entry, digest in found:
+            if entry is not None:
+                _follow(origin, entry, digest, patients, bygone)  # (5)
         end, link = batch.end, batch.hash
     head = conn.execute(select(log_head).where(log_head.c.origin == origin)).one_or_none()
     if head is None:
         raise LogDamagedError(origin, end, Damage.HEAD, f"there is no head, but {end} entries")
     check_end(origin, (end, link), (head.next_index, head.hash))  # (6)
-    check_patients(conn, origin, head.handle_key, patients)  # (7)
+    check_patients(conn, origin, head.handle_key, patients, bygone)  # (7)
+    bygone.settle()
     return Verified(end, link)
 
 
-def check(batch: Batch, *, first_index: int, previous: bytes) -> list[tuple[Entry, bytes]]:
+def check_retention(conn: Connection, origin: str, index: int) -> None:
+    """Verifies the log of retention, on which a log stands whose entry at `index` is erased.
+
+    Raises:
+        LogDamagedError: it is damaged; of that entry.
+    """
+    try:
+        if origin != RETENTION and next(batches(conn, RETENTION), None) is not None:
+            verify(conn, RETENTION)
+    except LogDamagedError as exc:
+        what = f"it is erased, and whether that was logged can't be told: {exc}"
+        raise LogDamagedError(origin, index, Damage.ERASED, what) from exc
+
+
+def check(batch: Batch, *, first_index: int, previous: bytes) -> list[tuple[Entry | None, bytes]]:
     """Verifies one batch against the end of the one before it: steps 1 to 4 of `verify`.
 
+    Whether it may be erased is not looked at here.
+
     Returns:
-        The entries and their commitments.
+        The entries, None where they are erased, and their commitments.
 
     Raises:
         LogDamagedError: one of the steps failed.
@@ -79,8 +110,8 @@ def check(batch: Batch, *, first_index: int, previous: bytes) -> list[tuple[Entr
         what = f"a batch begins here, but entries stand before it up to {first_index - 1}"
         raise LogDamagedError(origin, here, Damage.DUPLICATED, what)
     found = batch.stored()  # (2)
-    entries = [stored.entry for stored in found]
-    digests = [commitment(stored.bytes) for stored in found]
+    entries = [stored.entry for stored in found if stored.erased is None]
+    digests = [stored.commitment for stored in found]
     if batch_hash(batch.previous, here, digests) != batch.hash:  # (3)
         raise _blame(batch, entries)
     if batch.previous != previous:
@@ -90,7 +121,8 @@ def check(batch: Batch, *, first_index: int, previous: bytes) -> list[tuple[Entr
         if entry.get("index") != index or entry.get("at") != batch.at:
             what = f"it says index {entry.get('index')} and `{entry.get('at')}`, not `{batch.at}`"
             raise LogDamagedError(origin, index, Damage.ALTERED, what)
-    return list(zip(entries, digests, strict=True))
+    there: Sequence[Entry | None] = entries or [None] * batch.count
+    return list(zip(there, digests, strict=True))
 
 
 def check_end(origin: str, end: tuple[int, bytes], head: tuple[int, bytes]) -> None:
@@ -116,7 +148,7 @@ def _blame(batch: Batch, entries: list[Entry]) -> LogDamagedError:
     here = batch.first_index
     found: list[object] = [entry.get("index") for entry in entries]
     indexes = [index if isinstance(index, int) else -1 for index in found]
-    if sorted(indexes) == list(range(min(indexes), min(indexes) + len(indexes))):
+    if indexes and sorted(indexes) == list(range(min(indexes), min(indexes) + len(indexes))):
         for place, index in enumerate(indexes, here):
             if index != place:
                 moved = Damage.DUPLICATED if max(indexes) < here else Damage.REORDERED
@@ -126,8 +158,10 @@ def _blame(batch: Batch, entries: list[Entry]) -> LogDamagedError:
     return LogDamagedError(batch.origin, here, Damage.ALTERED, what)
 
 
-def _follow(origin: str, entry: Entry, digest: bytes, patients: dict[str, Last]) -> None:
-    """Step 5 for one entry: it follows the last one of its patient."""
+def _follow(
+    origin: str, entry: Entry, digest: bytes, patients: dict[str, Last], bygone: Bygone
+) -> None:
+    """Step 5 for one entry: it follows the last one of its patient, which may be erased."""
     patient: object = entry.get("patient", "")
     if patient == "":
         return
@@ -135,11 +169,37 @@ def _follow(origin: str, entry: Entry, digest: bytes, patients: dict[str, Last])
     if not isinstance(patient, str):
         raise LogDamagedError(origin, index, Damage.PATIENT, f"its patient is `{patient!r}`")
     last = patients.get(patient)
-    seq, previous = (last.seq, last.commitment.hex()) if last else (0, "")
+    due = (last.seq + 1, last.commitment.hex()) if last else (1, "")
     said = entry.get("patient_seq"), entry.get("patient_prev")
-    if said != (seq + 1, previous):
-        raise misfit(origin, index, said, (seq + 1, previous))
-    patients[patient] = Last(seq + 1, digest, index)
+    if said != due:
+        wrong = misfit(origin, index, said, due)
+        if last is not None:
+            raise wrong
+        follow_bygone(bygone, said, wrong)
+    patients[patient] = Last(entry["patient_seq"], digest, index)
+
+
+def follow_bygone(bygone: Bygone, said: tuple[object, object], otherwise: LogDamagedError) -> None:
+    """Sees to it that the first entry of a patient that is left follows one that was erased.
+
+    Args:
+        bygone: what is named of erased entries.
+        said: the number and the commitment before it, as the entry says.
+        otherwise: the error if it does not.
+
+    Raises:
+        LogDamagedError: that one.
+    """
+    seq, previous = said
+    if not (isinstance(seq, int) and isinstance(previous, str) and 1 < seq <= bygone.end + 1):
+        raise otherwise
+    try:
+        named = bytes.fromhex(previous)
+    except ValueError:
+        raise otherwise from None
+    if named.hex() != previous:
+        raise otherwise
+    bygone.name(named, otherwise)
 
 
 def misfit(
@@ -158,8 +218,10 @@ def misfit(
     return LogDamagedError(origin, index, Damage.PATIENT, what)
 
 
-def check_patients(conn: Connection, origin: str, key: bytes, patients: dict[str, Last]) -> None:
-    """Step 7: the writer would go on from where the entries end."""
+def check_patients(
+    conn: Connection, origin: str, key: bytes, patients: dict[str, Last], bygone: Bygone
+) -> None:
+    """Step 7: the writer would go on from where the entries end, of which a patient's last may be erased."""
     derived = {handle(key, patient): last for patient, last in patients.items()}
     wrong = []
     query = select(log_patients).where(log_patients.c.origin == origin)
@@ -168,7 +230,8 @@ def check_patients(conn: Connection, origin: str, key: bytes, patients: dict[str
             last = derived.pop(row.handle, None)
             if last is None:
                 what = f"the table of patients has one without entries: `{row.handle.hex()}`"
-                raise LogDamagedError(origin, 0, Damage.PATIENT, what)
+                bygone.name(row.commitment, LogDamagedError(origin, 0, Damage.PATIENT, what))
+                continue
             if (row.seq, row.commitment) != (last.seq, last.commitment):
                 wrong.append(last.index)
     wrong += [last.index for last in derived.values()]

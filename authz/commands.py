@@ -43,6 +43,9 @@ def migrate(
     shall not be able to alter its log, run this as the owner, and let the service
     run as the role named: it may add to the log, not change it.
 
+    On PostgreSQL the log has a table for each month: run this twice a year, and
+    those of the coming year are made. A month without one is kept with others.
+
     Examples:
       dmp database migrate
       dmp database migrate --database postgresql+psycopg://owner@db/dmp --service-role dmp_service
@@ -56,6 +59,8 @@ def migrate(
         database.migrate(engine)
         now = database.MIGRATIONS.newest
         print(f"tables at {now}" + ("" if before == now else f", were at {before or 'none'}"))
+        if made := database.prepare_months(engine):
+            print(f"months of the log prepared: {made[0]} to {made[-1]}")
         if service_role:
             database.entitle(engine, service_role)
             print(f"role `{service_role}` may serve")

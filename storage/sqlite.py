@@ -28,6 +28,7 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     * A transaction begins with BEGIN IMMEDIATE, so that what it read is still true when it writes.
     * One connection is kept, for the one writer; more are opened when asked for, and closed again.
     * Foreign keys are checked.
+    * What is deleted or moved within a page is overwritten there: it shall not outlive its erasure.
 
     Args:
         path: the file.
@@ -60,7 +61,10 @@ def connect(path: Path, *, read_only: bool) -> Engine:
         hide_parameters=True,  # an error may be logged, and what was to be stored must not
     )
     pragmas = ["foreign_keys=ON"]
-    pragmas += ["query_only=ON", "wal_autocheckpoint=0"] if read_only else ["synchronous=FULL"]
+    if read_only:
+        pragmas += ["query_only=ON", "wal_autocheckpoint=0"]
+    else:
+        pragmas += ["synchronous=FULL", "secure_delete=FAST"]
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
     @event.listens_for(engine, "connect")

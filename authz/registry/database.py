@@ -11,7 +11,7 @@ from storage.migration import Migrations
 
 MIGRATIONS: Final = Migrations(
     folder=Path(__file__).parent / "migrations",
-    newest="0004",
+    newest="0005",
     table="alembic_version",
     command="dmp database migrate",
 )
@@ -19,6 +19,27 @@ MIGRATIONS: Final = Migrations(
 
 migrate: Final = MIGRATIONS.migrate
 downgrade: Final = MIGRATIONS.downgrade
+
+
+def prepare_months(engine: Engine) -> list[str]:
+    """Makes the tables of the coming months of the log, and names the months; on PostgreSQL only.
+
+    Raises:
+        DatabaseError: they can't be made; nothing changed.
+    """
+    if engine.dialect.name == "sqlite":
+        return []
+    from audit import months  # noqa: PLC0415 - only those who use it pay for it
+    from storage.postgresql import prepare_migration  # noqa: PLC0415 - as above
+
+    try:
+        with engine.begin() as conn:
+            prepare_migration(conn)
+            return months.extend(conn)
+    except SQLAlchemyError as exc:
+        cause = getattr(exc, "orig", None) or exc
+        what = f"the coming months of the log can't be prepared: {cause}"
+        raise DatabaseError(f"{what}: do it as the owner of the tables") from exc
 
 
 def entitle(engine: Engine, role: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from audit import months
 from storage.errors import DatabaseError
 
 RIGHTS: Final[Mapping[str, str]] = {
@@ -27,7 +28,7 @@ RIGHTS: Final[Mapping[str, str]] = {
     "log_patients": "SELECT, INSERT, UPDATE",
     "alembic_version": "SELECT",
 }
-"""Table by table, no more than the service uses."""
+"""Table by table, no more than the service uses. On the tables of months it needs none."""
 
 _KNOWN: Final = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
 _KINDS: Final = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
@@ -51,7 +52,8 @@ def entitle(conn: Connection, role: str) -> None:
     """
     if conn.scalar(_KNOWN, {"role": role}) is None:
         raise DatabaseError(f"no role `{role}`: create it first, with `CREATE ROLE ... LOGIN`")
-    if any(conn.scalar(_OWNED, {"name": name, "role": role}) for name in RIGHTS):
+    parts = months.tables(conn)
+    if any(conn.scalar(_OWNED, {"name": name, "role": role}) for name in (*RIGHTS, *parts)):
         raise DatabaseError(
             f"role `{role}` owns the tables or is a superuser, so no right binds it: name another one,"
             " that only serves"
@@ -64,15 +66,21 @@ def entitle(conn: Connection, role: str) -> None:
     for table, rights in RIGHTS.items():
         conn.exec_driver_sql(f"REVOKE ALL ON {table} FROM {whom}")
         conn.exec_driver_sql(f"GRANT {rights} ON {table} TO {whom}")
-    _verify(conn, role)
+    for part in parts:
+        conn.exec_driver_sql(f"REVOKE ALL ON {part} FROM {whom}")
+    _verify(conn, role, dict.fromkeys(parts, ("", "SELECT")))
 
 
-def _verify(conn: Connection, role: str) -> None:
-    """Who may not give rights is only warned by PostgreSQL, and rights come through other roles too."""
-    for table, rights in RIGHTS.items():
+def _verify(conn: Connection, role: str, parts: Mapping[str, tuple[str, str]]) -> None:
+    """Who may not give rights is only warned by PostgreSQL, and rights come through other roles too.
+
+    Of tables of months two things are told: what the role must be able to do, and what it may be.
+    """
+    due = {table: (rights, rights) for table, rights in RIGHTS.items()}
+    for table, (rights, most) in (due | dict(parts)).items():
         for right in _KINDS:
             may = conn.scalar(_MAY, {"role": role, "name": table, "right": right})
-            if may and right not in rights:
+            if may and right not in most:
                 raise DatabaseError(
                     f"role `{role}` may {right} `{table}` through PUBLIC or a role that it is a member of:"
                     " take that away first"

@@ -8,6 +8,7 @@ from audit.entry import GENESIS, batch_hash, canonical, commitment, handle
 from audit.evidence import Evidence
 from audit.merkle import leaf_hash
 from audit.reader import Batch, batches
+from audit.retention import RETENTION
 from audit.tables import log_batches, log_head, log_patients
 from audit.tiles import ENTRIES, Tile, bundle
 from tests.audit.world import ORIGIN
@@ -25,20 +26,22 @@ def altered(conn: Connection, index: int) -> None:
             lines = batch.entries.split(b"\n")
             place = index - batch.first_index
             lines[place] = lines[place].replace(b'"AUTHORISED"', b'"AUTHORIZED"')
-            own = log_batches.c.first_index == batch.first_index
-            conn.execute(update(log_batches).where(own).values(entries=b"\n".join(lines)))
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            conn.execute(update(log_batches).where(*own).values(entries=b"\n".join(lines)))
     conn.commit()
 
 
 def cut(conn: Connection, index: int) -> None:
     """Removes the batches from an index on, and leaves the head."""
-    conn.execute(delete(log_batches).where(log_batches.c.first_index >= index))
+    own = log_batches.c.origin == ORIGIN
+    conn.execute(delete(log_batches).where(own, log_batches.c.first_index >= index))
     conn.commit()
 
 
 def missing(conn: Connection, index: int) -> None:
     """Removes one batch in the middle."""
-    conn.execute(delete(log_batches).where(log_batches.c.first_index == index))
+    own = log_batches.c.origin == ORIGIN
+    conn.execute(delete(log_batches).where(own, log_batches.c.first_index == index))
     conn.commit()
 
 
@@ -48,8 +51,8 @@ def removed(conn: Connection, index: int) -> None:
         if batch.first_index <= index < batch.end:
             lines = batch.entries.split(b"\n")
             del lines[index - batch.first_index]
-            own = log_batches.c.first_index == batch.first_index
-            conn.execute(update(log_batches).where(own).values(entries=b"\n".join(lines)))
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            conn.execute(update(log_batches).where(*own).values(entries=b"\n".join(lines)))
     conn.commit()
 
 
@@ -60,8 +63,8 @@ def swapped(conn: Connection, index: int) -> None:
             lines = batch.entries.split(b"\n")
             place = index - batch.first_index
             lines[place], lines[place + 1] = lines[place + 1], lines[place]
-            own = log_batches.c.first_index == batch.first_index
-            conn.execute(update(log_batches).where(own).values(entries=b"\n".join(lines)))
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            conn.execute(update(log_batches).where(*own).values(entries=b"\n".join(lines)))
     conn.commit()
 
 
@@ -161,3 +164,86 @@ def flipped(evidence: Evidence, path: str, place: int) -> None:
     data = bytearray((evidence.public / path).read_bytes())
     data[place] ^= 1
     (evidence.public / path).write_bytes(data)
+
+
+def forgotten(conn: Connection, index: int, purge: int = 0) -> None:
+    """Erases the bodies of one batch, and names a purge that says nothing of it."""
+    for batch in batches(conn, ORIGIN):
+        if batch.first_index <= index < batch.end:
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            gone = {"entries": b"".join(batch.digests()), "erased": purge}
+            conn.execute(update(log_batches).where(*own).values(**gone))
+    conn.commit()
+
+
+def forgotten_of_another(conn: Connection, _: int = 0) -> None:
+    """Names a purge that is not there for what was erased."""
+    own = log_batches.c.origin == ORIGIN, log_batches.c.erased.is_not(None)
+    conn.execute(update(log_batches).where(*own).values(erased=7))
+    conn.commit()
+
+
+def unsaid(conn: Connection, _: int = 0) -> None:
+    """Takes the log of retention away."""
+    for table in (log_batches, log_head, log_patients):
+        conn.execute(delete(table).where(table.c.origin == RETENTION))
+    conn.commit()
+
+
+def said_of_fewer(conn: Connection, _: int = 0) -> None:
+    """Writes the log of retention again, of half as many entries."""
+    (row,) = batches(conn, RETENTION)
+    line = row.entries.replace(b'"end":12', b'"end":6')
+    hashed = batch_hash(GENESIS, 0, [commitment(line[:-1])])
+    own = log_batches.c.origin == RETENTION
+    conn.execute(update(log_batches).where(own).values(entries=line, hash=hashed))
+    conn.execute(update(log_head).where(log_head.c.origin == RETENTION).values(hash=hashed))
+    conn.commit()
+
+
+def miscommitted(conn: Connection, index: int) -> None:
+    """Changes the commitment of one erased entry."""
+    for batch in batches(conn, ORIGIN):
+        if batch.first_index <= index < batch.end:
+            data = bytearray(batch.entries)
+            data[32 * (index - batch.first_index)] ^= 1
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            conn.execute(update(log_batches).where(*own).values(entries=bytes(data)))
+    conn.commit()
+
+
+def half_committed(conn: Connection, index: int) -> None:
+    """Takes the last commitment out of an erased batch."""
+    for batch in batches(conn, ORIGIN):
+        if batch.first_index <= index < batch.end:
+            own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+            conn.execute(update(log_batches).where(*own).values(entries=batch.entries[:-32]))
+    conn.commit()
+
+
+def misled(conn: Connection, index: int, *, seq: int, previous: str) -> None:
+    """Lets an entry name another one as that before it, and makes anew all that follows from that."""
+    key = conn.execute(log_head.select().where(log_head.c.origin == ORIGIN)).one().handle_key
+    link, last, whose = GENESIS, (seq - 1, previous), ""
+    for batch in list(batches(conn, ORIGIN)):
+        if batch.end <= index:
+            link = batch.hash
+            continue
+        lines = []
+        for stored in batch.stored():
+            fields = stored.entry
+            if stored.index == index or (whose and fields.get("patient") == whose):
+                whose = fields["patient"]
+                fields = {**fields, "patient_seq": last[0] + 1, "patient_prev": last[1]}
+                last = last[0] + 1, commitment(canonical(fields)).hex()
+            lines.append(canonical(fields))
+        hashed = batch_hash(link, batch.first_index, [*map(commitment, lines)])
+        own = log_batches.c.origin == ORIGIN, log_batches.c.first_index == batch.first_index
+        values = {"previous": link, "hash": hashed, "entries": b"".join(b"%s\n" % x for x in lines)}
+        conn.execute(update(log_batches).where(*own).values(**values))
+        link = hashed
+    own = log_patients.c.origin == ORIGIN, log_patients.c.handle == handle(key, whose)
+    values = {"seq": last[0], "commitment": bytes.fromhex(last[1])}
+    conn.execute(update(log_patients).where(*own).values(**values))
+    conn.execute(update(log_head).where(log_head.c.origin == ORIGIN).values(hash=link))
+    conn.commit()

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 import audit.tables
 from audit.entry import rfc3339
 from audit.log import Log
+from audit.verify import verify
 from authz.commands import app
 from authz.registry import feed, requests, tables
 from authz.registry.changes import SetConsents
-from authz.registry.database import downgrade, entitle, migrate
+from authz.registry.database import downgrade, entitle, migrate, prepare_months
 from authz.registry.roles import RIGHTS
 from authz.registry.store import Store
 from authz.v1 import authz_pb2 as pb
@@ -79,6 +80,12 @@ def statements(place, role):
         host=url.query["host"], dbname=url.database, user=role, autocommit=True
     ) as conn:
         yield conn
+
+
+def parts(conn):
+    """The tables that the log is kept in."""
+    query = "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'log_batches'::regclass"
+    return [name for (name,) in conn.execute(f"{query} ORDER BY 1")]
 
 
 def test_every_table_has_its_rights():
@@ -152,6 +159,14 @@ async def test_service_runs_as_the_role(place, role, tmp_path):
         "UPDATE log_batches SET entries = '' WHERE false",
         "DELETE FROM log_batches",
         "TRUNCATE log_batches",
+        "UPDATE log_batches_default SET at = at",
+        "UPDATE {month} SET at = at",
+        "DELETE FROM {month}",
+        "TRUNCATE {month}",
+        "SELECT FROM {month}",
+        "DROP TABLE {month}",
+        "ALTER TABLE log_batches DETACH PARTITION {month}",
+        "CREATE TABLE more PARTITION OF log_batches FOR VALUES FROM ('1') TO ('2')",
         "DROP TABLE log_batches",
         "ALTER TABLE log_batches DISABLE TRIGGER ALL",
         "ALTER TABLE log_batches OWNER TO CURRENT_USER",
@@ -176,7 +191,7 @@ def test_database_refuses_all_else(place, role, statement):
         statements(place, role) as conn,
         pytest.raises(InsufficientPrivilege),
     ):
-        conn.execute(statement)
+        conn.execute(statement.format(month=parts(conn)[-1]))
 
 
 def test_rights_are_given_anew(place, role):
@@ -189,6 +204,53 @@ def test_rights_are_given_anew(place, role):
 
         with statements(place, role) as conn, pytest.raises(InsufficientPrivilege):
             conn.execute("UPDATE log_batches SET at = at")
+
+
+def test_months_that_are_made_later_are_out_of_reach(postgresql, place, role):
+    """A month that batches waited for gets them; the service may no more change them there than before."""
+    with entitled(place, role) as engine, opened_as(place) as owner:
+        log = Log("authz-1")
+        with engine.begin() as conn:
+            log.open(conn, random=os.urandom)
+        for at in ("2001-02-03T04:05:06.000000Z", "2099-12-31T23:59:59.999999Z", rfc3339(NOW)):
+            with engine.begin() as conn:
+                log.append(conn, [{"id": at, "patient": PATIENT}], at=at, random=os.urandom)
+            log.committed()
+        database = make_url(place).database
+        waited = postgresql.sql("SELECT at FROM log_batches_default", name=database)
+
+        made = prepare_months(owner)
+        again = prepare_months(owner)
+        entitle(owner, role)
+
+        assert [at for (at,) in waited[:2]] == [
+            "2001-02-03T04:05:06.000000Z",
+            "2099-12-31T23:59:59.999999Z",
+        ]
+        assert ("2001-02", "2099-12", []) == (made[0], made[-1], again)
+        assert postgresql.sql("SELECT at FROM log_batches_default", name=database) == []
+        assert len(postgresql.sql("SELECT at FROM log_batches_2099_12", name=database)) == 1
+        with engine.connect() as conn:
+            assert verify(conn, "authz-1").count == 3
+        with statements(place, role) as conn, pytest.raises(InsufficientPrivilege):
+            conn.execute("DELETE FROM log_batches_2099_12")
+
+
+def test_only_the_owner_prepares_months(place, role):
+    """The role that serves can't make a month, and is told who can."""
+    with entitled(place, role) as engine, pytest.raises(DatabaseError, match="as the owner"):
+        prepare_months(engine)
+
+
+def test_statistics_know_nothing_of_entries(postgresql, place):
+    """What PostgreSQL keeps of a column's values, to plan with, would outlive their erasure."""
+    with opened_as(place) as owner:
+        migrate(owner)
+        prepare_months(owner)
+    query = "SELECT DISTINCT attstattarget FROM pg_attribute WHERE attname = 'entries'"
+    query += " AND attrelid IN (SELECT oid FROM pg_class WHERE relkind IN ('r', 'p'))"
+
+    assert postgresql.sql(query, name=make_url(place).database) == [(0,)]
 
 
 def test_old_tables_are_told_to_whoever_serves(place, role):
@@ -270,8 +332,8 @@ def test_command_migrates_and_entitles(place, role):
     first = run("migrate", "--database", place, "--service-role", role)
     again = run("migrate", "--database", place, "--service-role", role)
 
-    assert first.output == "tables at 0003, were at none\nrole `dmp service` may serve\n"
-    assert again.output == "tables at 0003\nrole `dmp service` may serve\n"
+    assert first.output == "tables at 0005, were at none\nrole `dmp service` may serve\n"
+    assert again.output == "tables at 0005\nrole `dmp service` may serve\n"
     with opened_as(place, role) as engine:
         assert put(Store(), engine, opened(), changes=True) == 1
 
@@ -293,9 +355,9 @@ def test_command_goes_back_and_forth(blank):
     assert (asked.exit_code, done.exit_code, back.exit_code) == (2, 0, 0)
     assert (further.exit_code, unknown.exit_code) == (2, 2)
     assert "would forget" in asked.output
-    assert done.output == "tables at 0001, were at 0003\n"
-    assert "there are 0001, 0002, 0003" in unknown.output
-    assert back.output == "tables at 0003, were at 0001\n"
+    assert done.output == "tables at 0001, were at 0005\n"
+    assert "there are 0001, 0002, 0003, 0004, 0005" in unknown.output
+    assert back.output == "tables at 0005, were at 0001\n"
     with opened_as(blank.url) as engine:
         assert read(Store(), engine) == state
 
