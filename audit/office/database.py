@@ -1,5 +1,6 @@
 """The database of the index: an SQLite file of its own, or a schema of its own in PostgreSQL."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, make_url, text
 
 from audit import durable
 from audit.errors import EvidenceError
+from serving.clock import boottime
 from storage.database import connect
 from storage.errors import DatabaseError
 from storage.migration import Migrations
@@ -19,6 +21,8 @@ SCHEMA: Final = "audit"
 _WRITING: Final = 0x_646D70
 """The first number of the lock that whoever writes an index holds."""
 
+_PATIENCE_S: Final = 3.0  # PostgreSQL needs a moment to notice that a process was killed
+_PAUSE_S: Final = 0.1
 _LOCK: Final = text(
     "SELECT pg_try_advisory_lock(CAST(:lock AS int), hashtext(CAST(current_schema AS text)))"
 )
@@ -88,7 +92,9 @@ def alone(url: str) -> Iterator[None]:
             conn = held.enter_context(
                 engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             )
-            there = bool(conn.scalar(_LOCK, {"lock": _WRITING}))
+            end = boottime() + _PATIENCE_S
+            while not (there := bool(conn.scalar(_LOCK, {"lock": _WRITING}))) and boottime() < end:
+                time.sleep(_PAUSE_S)
         if not there:
             what = "`dmp serve audit` or `dmp audit reindex` writes it: stop that first"
             raise DatabaseError(f"index `{place}`: {what}")
