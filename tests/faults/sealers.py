@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -120,10 +120,10 @@ class Nursery:
 
 
 @contextmanager
-def nursery() -> Iterator[Nursery]:
+def nursery(program: str = "tests.faults.sealers") -> Iterator[Nursery]:
     """A nursery for as long as the block lasts."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.sealers"],
+        [sys.executable, "-m", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -156,16 +156,16 @@ def seal(orders: dict) -> int:
     return FAILED if failed else 0
 
 
-def main() -> None:
+def main(work: Callable[[dict], int]) -> None:
     """Serves until standard input ends."""
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
             os.dup2(2, 1)
-            os._exit(seal(json.loads(line)))
+            os._exit(work(json.loads(line)))
         print(pid, flush=True)  # noqa: T201 - the protocol
         print(os.waitpid(pid, 0)[1], flush=True)  # noqa: T201 - the protocol
 
 
 if __name__ == "__main__":
-    main()
+    main(seal)
