@@ -12,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     and_,
     literal_column,
     or_,
@@ -157,7 +156,7 @@ class Trail:
             asked.append(_e.emergency == 1)
         return and_(*asked)
 
-    def _seen(self, rows: Sequence[Row[Any]]) -> list[Seen]:
+    def _seen(self, rows: Sequence[Any]) -> list[Seen]:
         """The entries at these places, in their order; without what is erased, or somebody else's."""
         places = [Place(origin=self._origins[row.log], index=row.place, at=row.at) for row in rows]
         stored = fetch(self._log, places)
