@@ -159,15 +159,15 @@ def totals(conn: Connection, *, now: int) -> tuple[int, int]:
 
 def filed(conn: Connection, rows: Sequence[Row[Any]]) -> list[Filed]:
     """These cases with where their entries stand."""
-    logs = _logs(conn)
-    duties = _duties(conn, [row.id for row in rows], logs)
+    named = log_names(conn)
+    duties = _duties(conn, [row.id for row in rows], named)
     wanted = [row.review for row in rows if row.review is not None]
     found = select(case_steps).where(_s.id.in_(wanted), _s.kind == REVIEW)
-    reviews = {row.id: _place(row, logs) for row in (conn.execute(found) if wanted else ())}
+    reviews = {row.id: _place(row, named) for row in (conn.execute(found) if wanted else ())}
     return [
         Filed(
             row=row,
-            opening=_place(row, logs),
+            opening=_place(row, named),
             review=reviews.get(row.review),
             duties=tuple(duties.get(row.id, ())),
         )
@@ -177,7 +177,7 @@ def filed(conn: Connection, rows: Sequence[Row[Any]]) -> list[Filed]:
 
 def steps(conn: Connection, id_: bytes) -> list[tuple[Row[Any], Place]]:
     """The steps of a case in the order of their instants, each with where it stands."""
-    logs = _logs(conn)
+    named = log_names(conn)
     own = select(case_steps).where(_s.about == id_, _s.kind.in_((ACCESS, REVIEW)))
     reports = (
         select(_r)
@@ -186,7 +186,7 @@ def steps(conn: Connection, id_: bytes) -> list[tuple[Row[Any], Place]]:
     )
     both = own.union_all(reports).subquery()
     ordered = select(both).order_by(both.c.at, both.c.log, both.c.place).limit(MOST_STEPS)
-    return [(row, _place(row, logs)) for row in conn.execute(ordered)]
+    return [(row, _place(row, named)) for row in conn.execute(ordered)]
 
 
 def is_known(conn: Connection, id_: bytes) -> bool:
@@ -222,8 +222,8 @@ def count(
     )
     counted = select(*numbers).where(wanted.narrowed()).group_by(column)
     rows = conn.execute(counted.order_by(func.count().desc(), column).limit(MOST_COUNTED)).all()
-    logs, shares = _logs(conn), _shares(conn, by, [row.handle for row in rows], wanted)
-    return [(row, shares.get(row.handle, 0), _example(conn, by, row.handle, logs)) for row in rows]
+    named, shares = log_names(conn), _shares(conn, by, [row.handle for row in rows], wanted)
+    return [(row, shares.get(row.handle, 0), _example(conn, by, row.handle, named)) for row in rows]
 
 
 def consulting(conn: Connection) -> ColumnElement[bool]:
@@ -316,7 +316,8 @@ def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
 
 
-def _logs(conn: Connection) -> dict[int, str]:
+def log_names(conn: Connection) -> dict[int, str]:
+    """The logs by their numbers."""
     return {row.log: row.origin for row in conn.execute(select(positions))}
 
 

@@ -23,6 +23,7 @@ from audit.office.handles import Handles
 from audit.office.index import Index
 from audit.office.metrics import Metrics
 from audit.office.office import Office
+from audit.office.standings import Standings
 from audit.office.state import State
 from audit.office.tables import entries
 from audit.tables import log_batches
@@ -156,6 +157,7 @@ class Service(Served):
         self._told = dict.fromkeys((*SERVICES, LOG_HEALTH, TRUST_HEALTH), True)
         await self._tell_all(following.health())
         self.start(self._probe(log, index, following))
+        self.start(Standings(office, client, registry=self.metrics.registry).run())
         if callers is not None:
             self.start(callers.watch())
         desks = procedures(office, State(following, self._told))

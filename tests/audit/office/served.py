@@ -149,6 +149,7 @@ async def running(
     database: Database | None = None,
     clock: Callable[[], datetime] | None = None,
     client: aio.Client | None = None,
+    policies: Path = deciding.POLICIES,
     **settings: object,
 ) -> AsyncIterator[Running]:
     """A decision point and an audit behind it; the log is verified at the end.
@@ -158,11 +159,14 @@ async def running(
         database: of the log, and of the index if it is PostgreSQL.
         clock: of both.
         client: of the decision point, instead of a real one.
+        policies: of the decision point.
         settings: of the audit, instead of those here.
     """
     clock = clock or (lambda: NOW)
     url = database.url if database else f"sqlite:///{folder}/authz.db"
-    async with deciding.running(folder, services=CALLERS, clock=clock, url=url) as point:
+    async with deciding.running(
+        folder, services=CALLERS, clock=clock, url=url, policies=policies
+    ) as point:
         given = {"authz": point.service.addresses[0], **settings}
         wanted = settings_of(folder, url, **given)
         service = Service(wanted, clock=clock, client=client)
