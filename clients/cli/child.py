@@ -1,4 +1,4 @@
-"""Runs a decision point, and a record, of one's own as child processes, for as long as they are needed."""
+"""Runs a decision point, a record and an audit of one's own as child processes, while they are needed."""
 
 import select
 import subprocess
@@ -17,6 +17,8 @@ from dossier.keys.masters import Masters
 READY: Final = "serving on "
 RECORD: Final = "dossier.db"
 OUTBOX: Final = "sms.jsonl"
+INDEX: Final = "audit.db"
+EVIDENCE: Final = "evidence"
 
 _START_S: Final = 30.0
 _STOP_S: Final = 10.0
@@ -30,12 +32,14 @@ class Service:
     Attributes:
         address: for a terminal.
         inner: for the record, of a decision point.
+        audited: for the audit, of a decision point.
         folder: where its files are.
         process: what runs.
     """
 
     address: str
     inner: str = ""
+    audited: str = ""
     folder: Path
     process: subprocess.Popen[str]
 
@@ -48,6 +52,11 @@ class Service:
     def record(self) -> str:
         """The address of the record's database."""
         return _url(self.folder, RECORD)
+
+    @property
+    def evidence(self) -> Path:
+        """The folder with the keys, tiles and checkpoints of the log."""
+        return self.folder / EVIDENCE
 
     @property
     def outbox(self) -> Path:
@@ -65,10 +74,11 @@ def serving(folder: Path) -> Iterator[Service]:
     Raises:
         UnreachableError: it did not start; the end of its log is in the message.
     """
-    arguments = ["--listen", "127.0.0.1:0=operator", "--listen", "127.0.0.1:0=dossier"]
+    arguments = [f"--listen=127.0.0.1:0={name}" for name in ("operator", "dossier", "audit")]
     arguments += ["--database", _url(folder, "dmp.db")]
     with _running("authz", arguments, folder / "service.log") as (process, addresses):
-        yield Service(address=addresses[0], inner=addresses[1], folder=folder, process=process)
+        first, inner, audited = addresses
+        yield Service(address=first, inner=inner, audited=audited, folder=folder, process=process)
 
 
 @contextmanager
@@ -88,6 +98,21 @@ def keeping(point: Service) -> Iterator[Service]:
     arguments += ["--database", _url(folder, RECORD), "--keys", _url(folder, "keys.db")]
     arguments += ["--masters", str(masters), "--sms-outbox", str(folder / OUTBOX)]
     with _running("dossier", arguments, folder / "dossier.log") as (process, addresses):
+        yield Service(address=addresses[0], folder=folder, process=process)
+
+
+@contextmanager
+def auditing(point: Service) -> Iterator[Service]:
+    """Starts the audit, with its files beside those of its decision point, and stops it again.
+
+    Raises:
+        UnreachableError: it did not start; the end of its log (`audit.log`) is in the message.
+    """
+    folder = point.folder
+    arguments = ["--listen", "127.0.0.1:0=operator", "--authz", point.audited]
+    arguments += ["--database", point.database, "--index", _url(folder, INDEX)]
+    arguments += ["--index-key", str(folder / "audit.key"), "--evidence", str(folder / EVIDENCE)]
+    with _running("audit", arguments, folder / "audit.log") as (process, addresses):
         yield Service(address=addresses[0], folder=folder, process=process)
 
 
