@@ -3,6 +3,7 @@
 from audit.office.accesses import Accesses
 from audit.office.door import Procedures, Stream, Unary
 from audit.office.office import Office
+from audit.office.queries import Queries
 from audit.office.reviews import Reviews
 from audit.office.state import State
 from audit.v1 import audit_pb2 as pb
@@ -10,8 +11,13 @@ from audit.v1 import audit_pb2 as pb
 
 def procedures(office: Office, state: State) -> Procedures:
     """The procedures by name, each with the message that it takes."""
-    accesses, reviews = Accesses(office), Reviews(office)
+    accesses, queries, reviews = Accesses(office), Queries(office), Reviews(office)
     return {
+        "Query": Stream(pb.QueryRequest, queries.query),
+        "Count": Unary(pb.CountRequest, queries.count),
+        "Follow": Stream(pb.FollowRequest, queries.follow, endless=True),
+        "Show": Unary(pb.ShowRequest, queries.show),
+        "Export": Stream(pb.ExportRequest, queries.export),
         "ListCases": Unary(pb.ListCasesRequest, reviews.list_cases),
         "ReadCase": Unary(pb.ReadCaseRequest, reviews.read_case),
         "CloseCase": Unary(pb.CloseCaseRequest, reviews.close_case),

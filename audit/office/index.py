@@ -19,7 +19,7 @@ from audit.office.gained import NORMAL, Derivation, Gained, micros
 from audit.office.handles import Handles
 from audit.office.policies import Shelf
 from audit.office.tables import entries, metadata, positions
-from audit.office.words import Words
+from audit.office.words import SHAPE, Shapes, Words
 from storage.errors import ConflictError
 from storage.statements import run
 
@@ -27,7 +27,6 @@ MOST: Final = 4096
 """Entries taken in at once, and a batch of each log more: bounds memory, and the time of a step."""
 
 _COLUMNS: Final = tuple(column.name for column in entries.columns)
-_WORDS: Final = ("kind", "caller", "action", "mode", "effect", "reason", "rules", "bundle")
 _ADD: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608
 _p = positions.c
 
@@ -86,6 +85,7 @@ class Index:
         self._derivations = derivations
         self._shelf = shelf or Shelf()
         self._words = Words()
+        self._shapes = Shapes()
 
     def step(self, log: Connection) -> Taken:
         """Takes in what the logs have gained, up to a bound; call again while there is something.
@@ -102,12 +102,12 @@ class Index:
             with self._engine.begin() as conn:
                 return self._step(conn, log)
         except BaseException:
-            self._words.forget()
+            self._forget()
             raise
 
     def clear(self) -> None:
         """Empties everything that is derived; the next steps make it again."""
-        self._words.forget()
+        self._forget()
         with self._engine.begin() as conn:
             for table in reversed(metadata.sorted_tables):
                 conn.execute(delete(table))
@@ -167,21 +167,28 @@ class Index:
     def _write(self, conn: Connection, taken: Sequence[Gained]) -> None:
         texts = [_texts(one.entry) for one in taken]
         numbers = self._words.numbers(conn, (text for row in texts for text in row))
+        named = [tuple(map(numbers.__getitem__, row)) for row in texts]
+        shapes = self._shapes.numbers(conn, named)
         rows = [
             {
                 "at": one.at,
                 "log": one.log,
                 "place": one.index,
                 "id": one.id,
-                **dict(zip(_WORDS, map(numbers.__getitem__, row), strict=True)),
+                **dict(zip(SHAPE, row, strict=True)),
+                "shape": shapes[row],
                 **self._handled(one.entry),
                 "emergency": int(one.emergency),
                 "secret": int(one.secret),
             }
-            for one, row in zip(taken, texts, strict=True)
+            for one, row in zip(taken, named, strict=True)
         ]
         if rows:
             run(conn, _ADD, rows)
+
+    def _forget(self) -> None:
+        self._words.forget()
+        self._shapes.forget()
 
     def _handled(self, entry: Entry) -> dict[str, int]:
         subject, handles = entry.get("subject", {}), self._handles
@@ -207,7 +214,7 @@ def rule_set(rules: Sequence[str]) -> str:
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:
-    """The words of an entry, in the order of `_WORDS`."""
+    """The words of an entry, in the order of `SHAPE`."""
     return (
         entry.get("kind", ""),
         entry.get("caller", ""),

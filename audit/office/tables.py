@@ -33,6 +33,21 @@ words: Final = Table(
 )
 """Texts of closed lists: actions, effects, modes, reason codes, sets of rules, bundles, services."""
 
+shapes: Final = Table(
+    "shapes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("kind", "caller", "action", "mode", "effect", "reason", "rules", "bundle")
+    ),
+    sqlite_strict=True,
+)
+"""What entries have in common but for whom they are about: few thousand of millions of entries.
+
+By their numbers one index of the entries serves every question about these columns, however rare the answer.
+"""
+
 entries: Final = Table(
     "entries",
     metadata,
@@ -50,6 +65,8 @@ entries: Final = Table(
     Column("reason", Integer, nullable=False),
     Column("rules", Integer, nullable=False),
     Column("bundle", Integer, nullable=False),
+    # All eight in one number.
+    Column("shape", Integer, nullable=False),
     # Handles; 0 for none.
     Column("subject", Number, nullable=False),
     Column("structure", Number, nullable=False),
@@ -66,9 +83,8 @@ entries: Final = Table(
 _e = entries.c
 Index("entries_id", _e.id)
 Index("entries_place", _e.log, _e.place)
-Index("entries_action", _e.action, _e.at, _e.log, _e.place)
-Index("entries_rules", _e.rules, _e.at, _e.log, _e.place)
-for _name in ("patient", "subject", "structure", "document", "emergency"):
+Index("entries_shape", _e.shape, _e.at, _e.log, _e.place)
+for _name in ("patient", "subject", "structure", "document"):
     _column = _e[_name]
     Index(
         f"entries_{_name}",

@@ -505,10 +505,13 @@ class ShowRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    IDENTIFY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUIDv7; or `LOG#INDEX`"""
     language: _builtins.str
     """fr, en"""
+    identify: _builtins.bool
+    """in clear: the look is decided for the patient whom the entry is about, and stands in that patient's own trace"""
     @_builtins.property
     def subject(self) -> _authz_pb2.Subject: ...
     def __init__(
@@ -517,10 +520,11 @@ class ShowRequest(_message.Message):
         subject: _authz_pb2.Subject | None = ...,
         id: _builtins.str = ...,
         language: _builtins.str = ...,
+        identify: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "language", b"language", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "identify", b"identify", "language", b"language", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,268 @@
+"""The desk of questions: pages of entries, counts, entries as they come, one entry, files.
+
+Each look is decided before anything is read: without a patient entries are shown by pseudonym, with one they
+are shown in clear and the look stands in that patient's own trace.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from audit.office import counting, cursor, filters, single, wire
+from audit.office.asking import Asker, Look
+from audit.office.browsing import Browser, Seen
+from audit.office.counting import Facet
+from audit.office.cursor import Position
+from audit.office.errors import UnknownError
+from audit.office.export import FORMATS
+from audit.office.filters import Filter
+from audit.office.given import NOBODY, Given
+from audit.office.office import Office
+from audit.office.places import Place
+from audit.office.policies import Policies
+from audit.office.shown import Shown, shown
+from audit.reader import Stored
+from audit.v1 import audit_pb2 as pb
+from clients.sdk import InvalidError
+from clients.sdk.asking import How
+from serving.errors import RequestError
+
+QUERY: Final = "log.query"
+IDENTIFY: Final = "log.identify"
+
+PAGE: Final = 50
+MOST: Final = 1_000
+MOST_PAGES: Final = 10_000
+POLL_S: Final = 0.25
+MOST_BYTES: Final = 3 << 20
+"""Of the entries of one page: a message must not be larger than what clients take by default."""
+
+_PORTION: Final = 500
+_LANGUAGES: Final = ("", "fr", "en")
+
+
+class Queries:
+    """What can be asked of the log."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._browser = Browser(office.index, office.log, office.handles)
+
+    async def query(self, request: pb.QueryRequest, how: How) -> AsyncIterator[pb.QueryResponse]:
+        """Entries that meet a filter, page by page.
+
+        Raises:
+            RequestError: what is asked is malformed.
+            Denied: no.
+            TooMuchError: it takes too long to find them.
+        """
+        given = Given()
+        asker = given.read(lambda: wire.asker(request, how), NOBODY)
+        asked = given.read(lambda: filters.read(request.filter), Filter())
+        size = wire.page_size(request.page_size, default=PAGE, most=MOST, wrong=given.wrong)
+        if not 0 <= request.pages <= MOST_PAGES:
+            given.wrong.append(("pages", f"`{request.pages}`", f"1 to {MOST_PAGES}, or 0 for 1"))
+        question = asked.canonical() + (b"+" if request.ascending else b"-")
+        if not given.wrong:  # it is of this very question
+            given.read(lambda: cursor.read(request.cursor, of=question), None)
+        given.check()
+        after = cursor.read(request.cursor, of=question)
+        look = await self._look(asker, "query", asked)
+        for _ in range(request.pages or 1):
+            page = await asyncio.to_thread(
+                self._browser.page, asked, size=size, after=after, ascending=request.ascending
+            )
+            fitting = self._fitting(page.seen, look)
+            cut = len(fitting) < len(page.seen)
+            after = page.seen[len(fitting) - 1].position if cut else page.after
+            yield pb.QueryResponse(
+                look=wire.look(look),
+                standing=wire.standing(self._office.standing()),
+                entries=fitting,
+                cursor=cursor.write(after, of=question) if after is not None else "",
+            )
+            if after is None:
+                return
+
+    async def count(self, request: pb.CountRequest, how: How) -> pb.CountResponse:
+        """How many entries meet a filter.
+
+        Raises:
+            RequestError: what is asked is malformed.
+            Denied: no.
+            TooMuchError: it takes too long to count them.
+        """
+        given = Given()
+        asker = given.read(lambda: wire.asker(request, how), NOBODY)
+        asked = given.read(lambda: filters.read(request.filter), Filter())
+        facets = tuple(dict.fromkeys(request.facets))
+        for name in facets:
+            if name not in counting.FACETS:
+                cure = f"one of {', '.join(counting.FACETS)}"
+                given.wrong.append(("facets", f"unknown: `{filters.hint(name)}`", cure))
+        given.check()
+        look = await self._look(asker, "count", asked, facets=list(facets))
+        counted, known = await asyncio.to_thread(self._browser.count, asked, facets)
+        named = {place: self._shown(one, look) for place, one in known.items()}
+        return pb.CountResponse(
+            look=wire.look(look),
+            standing=wire.standing(self._office.standing()),
+            total=counted.total,
+            facets=[_facet(facet, named) for facet in counted.facets],
+        )
+
+    async def follow(self, request: pb.FollowRequest, how: How) -> AsyncIterator[pb.QueryResponse]:
+        """Entries as the index takes them in; the first answer comes at once, without any.
+
+        Raises:
+            RequestError: what is asked is malformed.
+            Denied: no.
+        """
+        given = Given()
+        asker = given.read(lambda: wire.asker(request, how), NOBODY)
+        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given.check()
+        look = await self._look(asker, "follow", asked)
+        since = await asyncio.to_thread(self._browser.ends)
+        yield pb.QueryResponse(
+            look=wire.look(look), standing=wire.standing(self._office.standing())
+        )
+        while True:
+            await asyncio.sleep(POLL_S)
+            found = await asyncio.to_thread(self._browser.gained, asked, since, size=_PORTION)
+            if found:
+                yield pb.QueryResponse(
+                    look=wire.look(look),
+                    standing=wire.standing(self._office.standing()),
+                    entries=[self._shown(one, look).message() for one in found],
+                )
+
+    async def show(self, request: pb.ShowRequest, how: How) -> pb.ShowResponse:
+        """One entry with its reasons and its proof.
+
+        Raises:
+            RequestError: what is asked is malformed.
+            Denied: no.
+            UnknownError: there is none.
+        """
+        given = Given()
+        asker = given.read(lambda: wire.asker(request, how), NOBODY)
+        given.read(lambda: single.read(request.id), None)
+        if request.language not in _LANGUAGES:
+            wrong = f"unknown: `{filters.hint(request.language)}`"
+            given.wrong.append(("language", wrong, "fr or en"))
+        given.check()
+        stored, patient = None, ""
+        if request.identify:
+            stored = await asyncio.to_thread(single.find, self._office, request.id)
+            patient = single.concerned(stored)
+        look = await self._look(asker, "show", Filter(patient=patient), id=request.id)
+        if stored is None:
+            stored = await asyncio.to_thread(single.find, self._office, request.id)
+        if stored is None:
+            wrong = f"no entry `{filters.hint(request.id)}` in the log, or it was erased"
+            raise UnknownError(wrong)
+        seen = self._shown(stored, look)
+        answer = await asyncio.to_thread(single.told, self._office, seen, stored)
+        answer.look.CopyFrom(wire.look(look))
+        answer.standing.CopyFrom(wire.standing(self._office.standing()))
+        return answer
+
+    async def export(self, request: pb.ExportRequest, how: How) -> AsyncIterator[pb.ExportResponse]:
+        """What a filter finds as a file, the earliest first.
+
+        Raises:
+            RequestError: what is asked is malformed.
+            Denied: no.
+        """
+        given = Given()
+        asker = given.read(lambda: wire.asker(request, how), NOBODY)
+        asked = given.read(lambda: filters.read(request.filter), Filter())
+        if request.format not in FORMATS:
+            wrong = f"unknown: `{filters.hint(request.format)}`"
+            given.wrong.append(("format", wrong, f"one of {', '.join(FORMATS)}"))
+        given.check()
+        look = await self._look(asker, "export", asked, format=request.format)
+        counter = _Counter()
+        pieces = FORMATS[request.format](counter.counted(self._all(asked, look)))
+        yield pb.ExportResponse(
+            look=wire.look(look), standing=wire.standing(self._office.standing())
+        )
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            for start in range(0, len(piece), MOST_BYTES):
+                yield pb.ExportResponse(
+                    piece=piece[start : start + MOST_BYTES], entries=counter.entries
+                )
+        yield pb.ExportResponse(entries=counter.entries)
+
+    async def _look(self, asker: Asker, what: str, asked: Filter, **more: object) -> Look:
+        """Leave to look; for a patient who is named, leave for that patient."""
+        try:
+            return await self._office.asking.look(
+                asker,
+                IDENTIFY if asked.patient else QUERY,
+                patient=asked.patient,
+                what=what,
+                asked={**asked.asked(), **more},
+            )
+        except InvalidError as exc:
+            found = RequestError((one.field, one.problem, "") for one in exc.violations)
+            raise found.renamed({"resource.patient": "filter.patient"}) from exc
+
+    def _shown(self, stored: Stored, look: Look, policies: Policies | None = None) -> Shown:
+        return shown(stored, self._office.handles, hidden=look.pseudonymised, policies=policies)
+
+    def _fitting(self, seen: Sequence[Seen], look: Look) -> list[pb.Entry]:
+        """Of a page as many entries as a message takes, one at least."""
+        found: list[pb.Entry] = []
+        size = 0
+        for one in seen:
+            message = self._shown(one.stored, look).message()
+            size += message.ByteSize()
+            if found and size > MOST_BYTES:
+                break
+            found.append(message)
+        return found
+
+    def _all(self, asked: Filter, look: Look) -> Iterator[Shown]:
+        known: dict[str, Policies | None] = {}
+        after: Position | None = None
+        while True:
+            page = self._browser.page(asked, size=_PORTION, after=after, ascending=True)
+            for one in page.seen:
+                erased = one.stored.erased is not None
+                digest: str = "" if erased else one.stored.entry.get("bundle", "")
+                if digest not in known:
+                    known[digest] = self._policies(digest)
+                yield self._shown(one.stored, look, known[digest])
+            after = page.after
+            if after is None:
+                return
+
+    def _policies(self, digest: str) -> Policies | None:
+        with self._office.log.connect() as log:
+            return self._office.shelf.get(log, digest)
+
+
+class _Counter:
+    """Counts what passes through it."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+
+    def counted(self, of: Iterable[Shown]) -> Iterator[Shown]:
+        for one in of:
+            self.entries += 1
+            yield one
+
+
+def _facet(facet: Facet, known: Mapping[Place, Shown]) -> pb.Facet:
+    made = pb.Facet(name=facet.name, others=facet.others)
+    for value in facet.values:
+        text = value.text
+        if value.place is not None and value.place in known:
+            subject = known[value.place].entry.get("subject", {})
+            id_, structure = subject.get("id", ""), subject.get("structure", "")
+            text = id_ if facet.name == "subject" else structure
+        made.values.add(value=text, count=value.count)
+    return made
