@@ -120,7 +120,9 @@ def verify(
             print(orjson.dumps(verdict).decode())
         elif verdict["intact"]:
             what = "{count} entries intact, hash {hash}".format_map(verdict)
-            print(f"log `{verdict['origin']}`: {what}")
+            gone = verdict["erased"]
+            told = f", the first {gone} of them erased as was logged" if gone else ""
+            print(f"log `{verdict['origin']}`: {what}{told}")
         else:
             print(verdict["error"])
     if not verdicts and not as_json:
@@ -181,7 +183,8 @@ def _verdict(conn: Connection, origin: str) -> dict[str, object]:
     except LogDamagedError as exc:
         where = {"index": exc.index, "damage": str(exc.damage), "error": str(exc)}
         return {"origin": origin, "intact": False, **where}
-    found = {"count": verified.count, "hash": verified.hash.hex()}
+    found: dict[str, object] = {"count": verified.count, "erased": verified.erased}
+    found["hash"] = verified.hash.hex()
     return {"origin": origin, "intact": True, **found}
 
 

@@ -248,6 +248,7 @@ def _verdict(
     return verdict | {
         "intact": True,
         "count": found.count,
+        "erased": found.erased,
         "hash": found.hash.hex(),
         "log": found.checkpoint.origin,
         "sealed": found.checkpoint.size,
@@ -259,7 +260,8 @@ def _verdict(
 def _sentence(verdict: dict[str, Any]) -> str:
     if not verdict["intact"]:
         return str(verdict["error"])
-    text = "log `{origin}`: {count} entries intact, hash {hash}; "
+    text = "log `{origin}`: {count} entries intact, hash {hash}"
+    text += ", the first {erased} of them erased as was logged; " if verdict["erased"] else "; "
     text += "{sealed} of them under a checkpoint signed as `{log}`, root {root}"
     if verdict["witnesses"]:
         text += ", cosigned by " + ", ".join(verdict["witnesses"])

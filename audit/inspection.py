@@ -50,6 +50,7 @@ class Inspected:
     Attributes:
         origin: the log.
         count: how many entries it has.
+        erased: how many of them, the first ones, are erased.
         hash: the last link of the chain of batches.
         checkpoint: the newest that was signed; the entries behind its size are not sealed yet.
         witnesses: by their keys' names, who cosigned the published checkpoint.
@@ -57,6 +58,7 @@ class Inspected:
 
     origin: str
     count: int
+    erased: int
     hash: bytes
     checkpoint: Checkpoint
     witnesses: tuple[str, ...]
@@ -111,6 +113,7 @@ def inspect(
     return Inspected(
         origin=evidence.origin,
         count=inspection.end,
+        erased=inspection.erased,
         hash=inspection.link,
         checkpoint=newest,
         witnesses=tuple(one.name for one in published.witnesses),
@@ -136,6 +139,11 @@ class _Inspection:
         self._patients: dict[str, tuple[int, bytes, int]] = {}
         self._purges = Purges(conn)
         self._bygone = Bygone(conn, evidence.origin)
+
+    @property
+    def erased(self) -> int:
+        """How many entries are erased."""
+        return self._bygone.end
 
     def take(self, stretch: Stretch) -> None:
         """Adds a stretch, which must fit behind the others.

@@ -2,7 +2,9 @@
 
 import getpass
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -74,8 +76,8 @@ def purge(
             fail("--keep and --before: give one of them", 2)
         period = Period.parse(keep) if keep else None
         instant = _instant(before) if before else None
-        published = _published(evidence, origin, unsealed=unsealed)
-        wanted, last = _planned(url, origin, period, instant, published)
+        sealed = partial(_published, evidence, origin, unsealed=unsealed)
+        wanted, last = _planned(url, origin, period, instant, sealed)
         done, left = None, ""
         if not dry_run:
             done, left = _carried_out(url, wanted, last, by or getpass.getuser())
@@ -89,11 +91,12 @@ def _planned(
     origin: str,
     keep: Period | None,
     before: datetime | None,
-    published: Published | None,
+    sealed: Callable[[], Published | None],
 ) -> tuple[Plan, Purge | None]:
     """What is to go, and what went before."""
     with database.snapshot(database.reader(url)) as conn:
         until, retention = bound(conn, origin, utc_now(), keep=keep, before=before)
+        published = sealed()
         with bar(origin) as progress:
             wanted = plan(
                 conn,

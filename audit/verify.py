@@ -19,10 +19,11 @@ from audit.tables import log_head, log_patients
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found intact: so many entries, under this last link of the chain."""
+    """What was found intact: so many entries, the first ones erased, under this last link of the chain."""
 
     count: int
     hash: bytes
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def verify(conn: Connection, origin: str) -> Verified:
     check_end(origin, (end, link), (head.next_index, head.hash))  # (6)
     check_patients(conn, origin, head.handle_key, patients, bygone)  # (7)
     bygone.settle()
-    return Verified(end, link)
+    return Verified(end, link, bygone.end)
 
 
 def check_retention(conn: Connection, origin: str, index: int) -> None:

@@ -5,15 +5,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
-from audit import reader
+from audit import purging, reader
 from audit.comparison import Published
 from audit.completeness import Fault, compare
 from audit.database import reader as reading
 from audit.database import snapshot
 from audit.entry import rfc3339, uuid7
-from audit.errors import Damage, ErasedError, LogDamagedError, RetentionError
+from audit.errors import Damage, ErasedError, LogDamagedError, RefusedError, RetentionError
 from audit.evidence import Evidence
 from audit.inspection import inspect
 from audit.proof import Receipt
@@ -24,6 +24,7 @@ from audit.scouring import scour
 from audit.tables import log_patients
 from audit.trusted import Trust
 from audit.verify import verify
+from authz.registry.database import migrate, prepare_months
 from storage.database import connect
 from tests.audit import harm
 from tests.audit.aged import (
@@ -280,7 +281,7 @@ def test_the_sealer_sees_bodies_that_went_unsaid(url, conn, purged):
     """A sealer that goes on comparing refuses a log whose bodies went without a purge."""
     harm.unsaid(conn)
 
-    with pytest.raises(Exception, match="entry 0: erased: it is erased, and no purge says so"):
+    with pytest.raises(RefusedError, match="entry 0: erased: it is erased, and no purge says so"):
         seal(url, purged[ORIGIN])
 
 
@@ -297,8 +298,6 @@ def holders(folder):
 @pytest.mark.parametrize("size", [1, 40])
 def test_nothing_is_left_in_the_files_of_sqlite(tmp_path, size):
     """Neither the database nor its write-ahead log hold a byte of what was erased; big batches neither."""
-    from authz.registry.database import migrate  # noqa: PLC0415 - for this kind alone
-
     url = f"sqlite:///{tmp_path}/one.db"
     engine = connect(url)
     migrate(engine)
@@ -321,8 +320,6 @@ def test_nothing_is_left_in_the_files_of_sqlite(tmp_path, size):
 
 def test_a_reader_is_waited_for_and_told(tmp_path):
     """While somebody reads an older state, the write-ahead log can't be emptied, and that is said."""
-    from authz.registry.database import migrate  # noqa: PLC0415 - as above
-
     url = f"sqlite:///{tmp_path}/one.db"
     engine = connect(url)
     migrate(engine)
@@ -340,8 +337,6 @@ def test_a_reader_is_waited_for_and_told(tmp_path):
 
 def test_nothing_is_left_in_the_tables_of_postgresql(postgresql):
     """The tables of months are written anew; what is left stands in the server's write-ahead log alone."""
-    from authz.registry.database import migrate, prepare_months  # noqa: PLC0415 - as above
-
     with postgresql.database() as name:
         url = postgresql.url(name)
         engine = connect(url)
@@ -377,7 +372,6 @@ def test_nothing_is_left_in_the_tables_of_postgresql(postgresql):
 
 def test_an_interrupted_purge_is_finished(url, conn, aged, monkeypatch):  # noqa: ARG001 - as above
     """What was logged and not erased verifies, and goes with the next purge under the same entry."""
-    from audit import purging  # noqa: PLC0415 - to break it
 
     def broken(*_):
         raise KeyboardInterrupt
@@ -434,8 +428,6 @@ def test_the_policies_say_how_long(conn, aged):  # noqa: ARG001 - as above
     content = b'{"parameters.yaml":{"parameters":[{"name":"trace.retention","value":"P10Y"}]}}'
     values = {"content": content, "at": rfc3339(NOW)}
     add = "INSERT INTO bundles (digest, activated_at, content) VALUES ('d', :at, :content)"
-    from sqlalchemy import text  # noqa: PLC0415
-
     conn.execute(text(add), values)
     conn.execute(text("UPDATE head SET bundle = 'd'"))
     conn.commit()
@@ -483,8 +475,6 @@ def test_acts_whose_decisions_are_erased_are_not_judged(conn, url):
         write(conn, log, at, draft(id=one))
     late = uuid7(1_793_000_000_000, os.urandom(10))
     purge(url)
-    from audit.completeness import check  # noqa: PLC0415
-
     entries = [one.entry for one in stored(conn) if one.erased is None]
     gone = BEFORE.replace(year=2011, month=3, day=13, hour=7, minute=7, second=40)
     acts = dict.fromkeys((*ids, late), (ALICE, "document:read", "allow", "1.2.250.1.99.1"))
@@ -493,4 +483,3 @@ def test_acts_whose_decisions_are_erased_are_not_judged(conn, url):
 
     assert (3, 1, 1) == (found.acts, found.decided, found.erased)
     assert [(Fault.UNDECIDED, late)] == [(one.fault, one.decision) for one in found.faults]
-    assert check is not None
