@@ -7,8 +7,7 @@ Nothing is judged here, and nothing unexpected reaches the caller.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 
 import grpc
@@ -20,12 +19,13 @@ from clients.sdk.asking import How
 from clients.sdk.gate import along
 from dossier.documents import Documents
 from dossier.dossiers import Dossiers
-from dossier.errors import BusyError, StoppingError, StrangerError
+from dossier.errors import StrangerError
 from dossier.metrics import Metrics
 from dossier.status import as_status
 from dossier.v1 import dossier_pb2 as pb
 from serving.callers import Caller, Context
 from serving.errors import RequestError
+from serving.hall import Hall
 
 MAX_DEADLINE_S: Final = 10.0
 """A call gets no more time than this, whatever its deadline."""
@@ -75,43 +75,6 @@ def procedures(doc: Documents, dos: Dossiers) -> Procedures:
         ),
         "DossierService/ListNotices": (pb.ListNoticesRequest, dos.list_notices),
     }
-
-
-class Hall:
-    """Where all calls under way are counted: so many and no more, and none once it is closed."""
-
-    def __init__(self, *, room: int = MAX_CALLS) -> None:
-        self._room = room
-        self._inside = 0
-        self._open = True
-        self._empty = asyncio.Event()
-        self._empty.set()
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one call.
-
-        Raises:
-            BusyError: there is none.
-            StoppingError: there will be none any more.
-        """
-        if not self._open:
-            raise StoppingError("the service is being stopped: nothing was done, ask again")
-        if self._inside >= self._room:
-            raise BusyError(f"{self._room} calls are under way: nothing was done, ask again")
-        self._inside += 1
-        self._empty.clear()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
-
-    async def close(self, *, within_s: float) -> None:
-        """Lets nobody in any more, and waits until all have left, for so long at most."""
-        self._open = False
-        await asyncio.wait((asyncio.create_task(self._empty.wait()),), timeout=within_s)
 
 
 def _traced(how: How) -> How:

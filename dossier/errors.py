@@ -58,14 +58,6 @@ class StrangerError(Error):
     """A service calls that is not expected here."""
 
 
-class BusyError(Error):
-    """So many calls are under way that this one was not taken; nothing was done."""
-
-
-class StoppingError(Error):
-    """The service is being stopped and takes no calls any more; nothing was done."""
-
-
 class KeysError(Error):
     """A patient's key, or what is sealed with it, can't be used; nothing of it was read or written."""
 

@@ -20,7 +20,7 @@ from dossier.courier import Courier
 from dossier.database import MIGRATIONS
 from dossier.deposits import MAX_TOTAL, Checker
 from dossier.documents import Documents
-from dossier.door import Door, Hall, procedures
+from dossier.door import MAX_CALLS, Door, procedures
 from dossier.dossiers import Dossiers
 from dossier.gate import Client, Gate, Refused
 from dossier.gate import connect as reach
@@ -37,6 +37,7 @@ from dossier.store import Store
 from dossier.types import DocumentTypes
 from serving.callers import Callers, Tls, always
 from serving.clock import boottime, utc_now
+from serving.hall import Hall
 from serving.listener import Listener
 from serving.served import Served, check_listeners
 from storage.database import connect
@@ -147,7 +148,7 @@ class Service(Served):
         self.start(courier.run())
         reporter = Reporter(writer, gate, clock=self._clock, registry=self.metrics.registry)
         self.start(reporter.run())
-        hall = Hall()
+        hall = Hall(room=MAX_CALLS)
         opened.push_async_callback(self._settle, hall)
         rooms = procedures(Documents(gate, store, self._checker()), Dossiers(gate, people, records))
         await self.tell((*SERVICES, DATABASE_HEALTH, TRUST_HEALTH), well=True)
@@ -200,7 +201,7 @@ class Service(Served):
 
     async def _settle(self, hall: Hall) -> None:
         """Lets everyone who came in be answered."""
-        await hall.close(within_s=DRAIN_S)
+        await hall.close(within_s=DRAIN_S, end_in_s=DRAIN_S)
 
     async def _probe(self, reader: Engine) -> None:
         """Looks each second whether the record can be read, and tells."""

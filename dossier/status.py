@@ -11,17 +11,16 @@ from clients.sdk import Denied
 from clients.sdk import Error as SdkError
 from clients.sdk.refusal import refusal
 from dossier.errors import (
-    BusyError,
     DocumentUnavailableError,
     DuplicateError,
     KeysError,
     ReplacedError,
     StaleError,
-    StoppingError,
     StrangerError,
     TransitionError,
 )
 from serving.errors import RequestError, UntrustedError
+from serving.hall import BusyError, StoppingError
 from serving.status import internal, invalid, status, untrusted
 from storage.errors import Error as StorageError
 
