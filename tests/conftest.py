@@ -1,9 +1,19 @@
 """Fixtures for all rooms."""
 
+import os
+import signal
+
 import pytest
 
-from tests.databases import blank, database, kept, postgresql
+from tests.databases import blank, database, kept, memory, postgresql
 from tests.service import plain_log
+
+# What a shell starts in the background is deaf to Ctrl-C, and so would be the processes that tests end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Most of the time that a database takes is waiting for the disk, which is not what is tested.
+if (place := memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(place))
 
 __all__ = ["blank", "database", "kept", "postgresql"]
 

@@ -159,7 +159,7 @@ def server(primary: Server | None = None, *, on_disk: bool = False) -> Iterator[
     programs = _programs()
     user = NOBODY if os.geteuid() == 0 else None  # PostgreSQL refuses to be root
     # Not below pytest's folder: that is its owner's alone, and the path of a socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-", dir=None if on_disk else _memory()))
+    folder = Path(tempfile.mkdtemp(prefix="dmp-pg-", dir=None if on_disk else memory()))
     if user is not None:
         os.chown(folder, user, -1)
         programs = _reachable(programs, folder, user)
@@ -181,7 +181,7 @@ def server(primary: Server | None = None, *, on_disk: bool = False) -> Iterator[
         shutil.rmtree(folder, ignore_errors=True)  # a copy of the programs is not the server's own
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
     """A file system in memory if there is one with room, for speed: it is not the disk that is tested."""
     place = Path("/dev/shm")
     return place if place.is_dir() and shutil.disk_usage(place).free > ROOM else None

@@ -39,6 +39,8 @@ from tests.shared import ROOT
 
 POLICIES = ROOT / "policies"
 START_S = 30.0
+LINGER_S = 0.01
+"""For how long a service of a test tells those who come late: its tests have no such callers."""
 CHANNEL = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
@@ -254,7 +256,8 @@ async def running(
             for one in doors.values():
                 await one.channel.close()
     finally:
-        await service.__aexit__(None, None, None)
+        with patch("serving.served.LINGER_S", LINGER_S):
+            await service.__aexit__(None, None, None)
     intact(url)
 
 
@@ -365,7 +368,7 @@ async def until(what: Callable[[], Awaitable[bool]], seconds: float = 20) -> Non
 
 
 class Process:
-    """`python -m authz`, started by us; its lines are gathered as they come."""
+    """A service of ours in a process of its own, started by us; its lines are gathered as they come."""
 
     def __init__(self, popen: "subprocess.Popen[str]") -> None:
         self.popen = popen
@@ -418,21 +421,27 @@ def process(
     folder: Path, *arguments: str, listen: str = "127.0.0.1:0=operator", policies: Path = POLICIES
 ) -> Iterator[Process]:
     """A server in a process of its own, on a database in `folder`; ended with the block."""
+    given = ["--listen", listen, "--database", f"sqlite:///{folder}/authz.db"]
+    with started(folder, "authz", *given, "--policies", str(policies), *arguments) as one:
+        yield one
+
+
+@contextmanager
+def started(folder: Path, room: str, *arguments: str) -> Iterator[Process]:
+    """`python -m ROOM` with these arguments, in a folder; ended with the block."""
     # -P: the rooms that are installed, not those of the folder.
-    command = [sys.executable, "-P", "-m", "authz", "--listen", listen]
-    command += ["--database", f"sqlite:///{folder}/authz.db", "--policies", str(policies)]
     with subprocess.Popen(
-        [*command, *arguments],
+        [sys.executable, "-P", "-m", room, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
     ) as popen:
-        started = Process(popen)
+        one = Process(popen)
         try:
-            yield started
+            yield one
         finally:
             if popen.poll() is None:
                 popen.kill()
-            started.wait()
+            one.wait()

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import orjson
@@ -349,13 +348,15 @@ def test_following(conn, url):
         [sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.PIPE, env=os.environ
     )
     with process:
-        first = process.stdout.readline()
-        append(conn, log, draft(), draft(), batch=4)
-        append(conn, opened(conn, "dmp.test/2"), draft(), batch=5)
-        more = [process.stdout.readline() for _ in range(3)]
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        try:
+            first = process.stdout.readline()
+            append(conn, log, draft(), draft(), batch=4)
+            append(conn, opened(conn, "dmp.test/2"), draft(), batch=5)
+            more = [process.stdout.readline() for _ in range(3)]
+            process.send_signal(signal.SIGINT)
+            rest, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()  # or what went wrong here would be waited for without end
 
     seen = [orjson.loads(line)["index"] for line in (first, *more)]
     assert seen == [11, 12, 13, 0]

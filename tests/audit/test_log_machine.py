@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -111,9 +112,10 @@ class LogMachine(RuleBasedStateMachine):
             self.conn.close()
 
 
-def test_log_machine(engine):
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_log_machine(engine, examples):
     """Whatever becomes of its batches, the log is what a list and a dict say."""
     run_state_machine_as_test(
         lambda: LogMachine(engine),
-        settings=settings(max_examples=60, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None),
     )

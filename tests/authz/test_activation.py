@@ -417,9 +417,9 @@ async def load(service: Running, callers: int) -> AsyncIterator[list[pb.Decision
         over.set()
 
 
-async def test_no_decision_is_a_mixture(tmp_path, folder):
+@pytest.mark.parametrize("rounds", [4, pytest.param(40, marks=pytest.mark.slow)])
+async def test_no_decision_is_a_mixture(tmp_path, folder, rounds):
     """While two bundles alternate under 200 callers nothing fails, and each answer is wholly of one."""
-    rounds = 20
     at_20 = pb.OpenDossier(birth_date="2006-01-01", samu=True)
     pairs = [
         {"name": "a", "minor": "no", "age": 18, "obligation": "notify_holder"},

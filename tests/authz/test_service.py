@@ -283,7 +283,11 @@ async def test_calls_in_flight_are_answered_or_refused(tmp_path, policies):
                         refused.append(exc.code())
 
             asking = [asyncio.create_task(ask()) for _ in range(50)]
-            await asyncio.sleep(0.3)
+
+            async def some() -> bool:
+                return len(answered) > 100
+
+            await until(some, 60)
             started.signal(signal.SIGTERM)
             await asyncio.gather(*asking)
         code = started.wait()
@@ -395,18 +399,14 @@ async def test_health_tells_the_database_apart(tmp_path, policies):
     """A database that can't be used is told by its own name, beside the log that can't be written."""
     async with running(tmp_path, policies=policies) as service:
         names = ("dmp.log", "dmp.database", "dmp.bundle", "dmp.trust")
-        before = [await service.door.healthy(name) for name in names]
 
+        async def are(wanted: list[bool]) -> bool:
+            return wanted == [await service.door.healthy(name) for name in names]
+
+        assert await are([True] * 4)
         service.service._on_log(UnreachableError("gone"))
-        await asyncio.sleep(0.05)
-        unreachable = [await service.door.healthy(name) for name in names]
+        await until(lambda: are([False, False, True, True]))
         service.service._on_log(UnavailableError("fenced"))
-        await asyncio.sleep(0.05)
-        fenced = [await service.door.healthy(name) for name in names]
+        await until(lambda: are([False, True, True, True]))
         service.service._on_log(None)
-        await asyncio.sleep(0.05)
-        after = [await service.door.healthy(name) for name in names]
-
-    assert before == after == [True] * 4
-    assert unreachable == [False, False, True, True]
-    assert fenced == [False, True, True, True]
+        await until(lambda: are([True] * 4))

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
 
 import grpc
 from sqlalchemy import create_engine, text
@@ -15,12 +17,14 @@ from audit.database import reader, snapshot
 from authz.v1 import authz_pb2 as authz
 from clients.sdk import PLAIN, aio
 from dossier.cda.header import Identifier, Traits
+from dossier.people import People
 from dossier.samples import documents as samples
 from dossier.service import Service, Settings
 from dossier.v1 import dossier_pb2 as pb
 from dossier.v1 import dossier_pb2_grpc as rpc
 from serving.listener import Listener
 from tests import service as deciding
+from tests.dossier.town import CHEAP
 from tests.service import ANASTA, CHANNEL, NOW, Deadline, doctor, holder
 
 INS_C = "1.2.250.1.213.1.4.2"
@@ -250,12 +254,16 @@ async def running(
             security=PLAIN,
         )
         service = Service(replace(wanted, **settings), clock=clock, client=client)
-        async with (
-            service,
-            grpc.aio.insecure_channel(
-                service.addresses[0],
-                options=[*CHANNEL, ("grpc.max_receive_message_length", -1)],
-                interceptors=[Deadline()],
-            ) as channel,
+        with (
+            patch("dossier.service.People", partial(People, cost=CHEAP)),
+            patch("serving.served.LINGER_S", deciding.LINGER_S),
         ):
-            yield Running(record=Record(channel), service=service, point=point, url=url)
+            async with (
+                service,
+                grpc.aio.insecure_channel(
+                    service.addresses[0],
+                    options=[*CHANNEL, ("grpc.max_receive_message_length", -1)],
+                    interceptors=[Deadline()],
+                ) as channel,
+            ):
+                yield Running(record=Record(channel), service=service, point=point, url=url)

@@ -5,8 +5,6 @@ import csv
 import os
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +17,7 @@ from audit.completeness import check
 from audit.database import reader, snapshot
 from authz.v1 import authz_pb2 as authz
 from authz.v1 import authz_pb2_grpc as authz_rpc
+from dossier.__main__ import main
 from dossier.service import Service, Settings
 from serving.listener import Listener
 from tests.authz.tls import World
@@ -28,13 +27,13 @@ from tests.service import (
     CHANNEL,
     POLICIES,
     Deadline,
-    Process,
     doctor,
     failure,
     holder,
     patient,
     process,
     reason,
+    started,
     until,
 )
 from tests.shared import shared_data
@@ -242,25 +241,16 @@ async def test_silent_decision_point_is_given_up(tmp_path):
 @contextmanager
 def record_process(folder: Path, point: str, *arguments: str):
     """The dossier in a process of its own; ended with the block."""
-    command = [sys.executable, "-P", "-m", "dossier", "--listen", "127.0.0.1:0=operator"]
-    command += ["--authz", point, "--database", f"sqlite:///{folder}/dossier.db"]
-    command += ["--keys", f"sqlite:///{folder}/keys.db", "--masters", str(folder / "masters")]
-    command += ["--sms-outbox", str(folder / "sms.jsonl"), "--policies", str(POLICIES)]
-    with subprocess.Popen(
-        [*command, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-    ) as popen:
-        started = Process(popen)
-        try:
-            yield started
-        finally:
-            if popen.poll() is None:
-                popen.kill()
-            started.wait()
+    with started(folder, "dossier", *_where(folder, point), *arguments) as one:
+        yield one
+
+
+def _where(folder: Path, point: str) -> list[str]:
+    """The settings of a dossier in a folder."""
+    given = ["--listen", "127.0.0.1:0=operator", "--authz", point]
+    given += ["--database", f"sqlite:///{folder}/dossier.db"]
+    given += ["--keys", f"sqlite:///{folder}/keys.db", "--masters", str(folder / "masters")]
+    return [*given, "--sms-outbox", str(folder / "sms.jsonl"), "--policies", str(POLICIES)]
 
 
 @asynccontextmanager
@@ -362,8 +352,10 @@ async def test_nothing_personal_is_told_to_operators(tmp_path):
     assert [word for word in secrets if word in told] == []
 
 
-def test_plain_listener_for_all_is_refused(tmp_path):
+def test_plain_listener_for_all_is_refused(tmp_path, monkeypatch, capsys):
     """Without TLS nobody but this machine may reach it."""
-    with record_process(tmp_path, "127.0.0.1:1", "--listen", "0.0.0.0:0=operator") as one:
-        assert one.wait() == 2
-        assert "only loopback" in one.errors
+    monkeypatch.chdir(tmp_path)
+
+    assert main([*_where(tmp_path, "127.0.0.1:1"), "--listen", "0.0.0.0:0=operator"]) == 2
+
+    assert "only loopback" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from tests.service import (
     patient,
     process,
     reading,
+    until,
 )
 
 GRACE_S = service.DRAIN_S + served.LINGER_S + apart.CLOSE_S + 3
@@ -78,10 +79,9 @@ def calls(one: Door, number: int) -> Callable[[], Awaitable[list[pb.Decision]]]:
     return (check, batch, alter)[number % 3]
 
 
-async def health(one: Door, name: str) -> list[str]:
+async def health(one: Door, name: str, found: list[str]) -> list[str]:
     """What a watcher of health is told until the end, and how that comes."""
     stub = health_pb2_grpc.HealthStub(one.channel)
-    found = []
     try:
         async for answer in stub.Watch(health_pb2.HealthCheckRequest(service=name)):
             word = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
@@ -91,6 +91,11 @@ async def health(one: Door, name: str) -> list[str]:
     return found
 
 
+async def holds(what: Callable[[], object]) -> bool:
+    """Whether something is so."""
+    return bool(what())
+
+
 async def test_a_service_that_is_asked_to_stop_under_load(tmp_path, policies):
     """Each call is answered and on record, or UNAVAILABLE and nothing else; both processes end at once."""
     told = Told()
@@ -98,10 +103,10 @@ async def test_a_service_that_is_asked_to_stop_under_load(tmp_path, policies):
         address = await asyncio.to_thread(lambda: started.address)
         family = [started.popen.pid, *children(started.popen.pid)]
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_with(address, lambda one: health(one, "")))
+            watching = group.create_task(_with(address, lambda one: health(one, "", [])))
             for line in range(6):
                 group.create_task(_with(address, lambda one, line=line: _load(told, one, line)))
-            await asyncio.sleep(0.7)
+            await until(lambda: holds(lambda: len(told.answers) > 200), 60)
 
             started.signal(signal.SIGTERM)
             await asyncio.sleep(0.01)
@@ -133,12 +138,13 @@ async def test_what_was_accepted_is_waited_for(tmp_path, policies):
             other = sqlite.connect(tmp_path / "authz.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             early = asyncio.create_task(one.change(opening()))
+            heard: list[str] = []
+            watching = asyncio.create_task(health(one, "", heard))
+            await until(lambda: holds(lambda: heard))  # what came before it has come, too
             await asyncio.sleep(0.2)
-            watching = asyncio.create_task(health(one, ""))
-            await asyncio.sleep(0.1)
 
             started.signal(signal.SIGTERM)
-            await asyncio.sleep(0.2)
+            await until(lambda: holds(lambda: NOT_SERVING in heard))
             late = await failure(one.check(reading()))
             other.execute("ROLLBACK")
             other.close()

@@ -182,8 +182,7 @@ async def more(told: Told, count: int) -> bool:
     return len(told.answers) > count
 
 
-@pytest.mark.parametrize(("name", "error"), [(FSYNC, EIO), (PWRITE, EIO), (PWRITE, ENOSPC)])
-async def test_no_answer_while_the_disk_fails(fiu, tmp_path, name, error):
+async def test_no_answer_while_the_disk_fails(fiu, tmp_path):
     """While each sync or each write fails nobody is answered; then everybody is again."""
     (tmp_path / "data").mkdir()
     policies = copied(tmp_path, "20", "30")
@@ -200,11 +199,12 @@ async def test_no_answer_while_the_disk_fails(fiu, tmp_path, name, error):
             assert not await serves(talk)
             assert not await serves(talk, "dmp.log")
 
-        await Failing(one, fiu).fail(name, error, 1, ask)
+        for name, error in ((FSYNC, EIO), (PWRITE, EIO), (PWRITE, ENOSPC)):
+            await Failing(one, fiu).fail(name, error, 1, ask)
 
-        await until(lambda: serves(talk))
-        again = await talk.check(reading(), timeout=5)
-        assert again.effect == pb.EFFECT_DENY
+            await until(lambda: serves(talk))
+            again = await talk.check(reading(), timeout=5)
+            assert again.effect == pb.EFFECT_DENY
 
 
 @pytest.mark.timeout(180)

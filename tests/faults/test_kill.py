@@ -1,6 +1,6 @@
 """A server that is killed at any instant: what it had answered is on record, and it goes on from there.
 
-Sixteen kills without a loss say that fewer than 2 in 10 lose an answer, with 95 % confidence (rule of three);
+Ten kills without a loss say that fewer than 3 in 10 lose an answer, with 95 % confidence (rule of three);
 the long form, run by `make faults`, has 3,000 and says so of 1 in 1,000.
 """
 
@@ -84,9 +84,9 @@ async def survive(database: Database, folder: Path, *, rounds: int, seed: int = 
 @pytest.mark.timeout(300)
 async def test_a_kill_loses_no_answer(blank, tmp_path):
     """Killed again and again at random instants under load, it has every answer on record, and one chain."""
-    figures = await survive(blank, tmp_path, rounds=8)
+    figures = await survive(blank, tmp_path, rounds=5)
 
-    assert figures.answers > 100
+    assert figures.answers > 50
 
 
 @pytest.mark.slow

@@ -145,7 +145,7 @@ def test_stopped_process_loses_its_locks(url, monkeypatch):
             with other.begin() as conn_2:
                 Store().catch_up(conn_2, changes=True)
 
-            assert 0.1 < time.monotonic() - began < 2
+            assert 0.1 < time.monotonic() - began < 20
             with pytest.raises(DBAPIError, match="idle-in-transaction timeout") as lost:
                 Store().catch_up(conn)
         assert lost.value.connection_invalidated

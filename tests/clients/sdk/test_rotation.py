@@ -17,6 +17,7 @@ from clients.sdk import PLAIN, SettingsError, Tls, UnavailableError, aio, connec
 from clients.sdk.rotation import Rotation
 from tests.authz.tls import World
 from tests.clients.sdk.samples import reading
+from tests.service import until
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +235,11 @@ async def test_calls_under_way_go_on_asynchronously(world):
         async with aio.connect(address, tls(world), timeout_s=20) as client:
             before = serial(world)
             first = asyncio.create_task(client.check(reading()))
-            await asyncio.sleep(0.2)
+
+            async def under_way():
+                return client._transport._rotation._held.calls > 0
+
+            await until(under_way)
 
             world.issue("archive", renew=True)
             second = await client.check(reading())

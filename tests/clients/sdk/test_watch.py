@@ -381,7 +381,7 @@ async def test_closed_by_another_thread():
             events.close()
 
             assert await waiting == []
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < SOON_S
             events.close()
             await until_ended(saying)
 
@@ -398,7 +398,7 @@ async def test_closed_by_another_task():
 
         await events.close()
 
-        assert await asyncio.wait_for(waiting, 1) == []
+        assert await asyncio.wait_for(waiting, SOON_S) == []
         await events.close()
         await until_ended(saying)
 
@@ -416,7 +416,7 @@ async def test_closed_while_nobody_is_there(monkeypatch):
             await mine.close()
             theirs.close()
 
-            assert await asyncio.wait_for(waiting, 2) == [[], []]
+            assert await asyncio.wait_for(waiting, SOON_S) == [[], []]
 
 
 class Late:

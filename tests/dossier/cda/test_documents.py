@@ -100,9 +100,9 @@ def test_same_arguments_same_bytes():
 
 def test_thousands_are_made_quickly():
     """A document takes far less than a millisecond to make."""
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     for number in range(1000):
         document(unique_id=f"1.2.3^{number}", authors=(DOCTOR,), body="Une ligne.\n" * 10)
 
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

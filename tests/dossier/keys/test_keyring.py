@@ -369,5 +369,5 @@ def test_reads_through_the_reader(engine, masters, blank):
         began = time.monotonic()
         keyring.key_of(JEAN)
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4  # the writer would be waited for longer
     reader.dispose()
