@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +15,7 @@ from sqlalchemy import func, select
 
 from audit.checkpoint import opened as checkpoint
 from audit.database import reader
+from audit.entry import rfc3339
 from audit.evidence import Evidence
 from audit.office.database import alone, opened
 from audit.office.derived import derivations
@@ -28,11 +30,12 @@ from serving.clock import utc_now
 from serving.servicelog import configure
 from tests.audit.office.served import settings_of
 from tests.audit.office.world import follow
-from tests.audit.world import ORIGIN, append, draft
+from tests.audit.world import ORIGIN, draft
 from tests.audit.world import opened as log_opened
 from tests.shared import ROOT
 
 PATIENCE_S = 60
+BEGAN, SECOND = datetime(2026, 11, 18, tzinfo=UTC), timedelta(seconds=1)
 EMERGENCY = {
     "mode": "bris_de_glace",
     "action": "document.read",
@@ -131,7 +134,9 @@ def survive(conn, url, folder, *, kills, seed=0):
             while time.monotonic() < end:
                 size, batch = chance.choice((1, 3, 40)), batch + 1
                 drafts = [some(chance) for _ in range(size)]
-                append(conn, log, *drafts, batch=batch)
+                log.append(conn, drafts, at=rfc3339(BEGAN + batch * SECOND), random=os.urandom)
+                conn.commit()
+                log.committed()
                 stored += size
                 time.sleep(chance.uniform(0, 0.03))
             os.kill(pid, signal.SIGKILL)
