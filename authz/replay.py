@@ -21,6 +21,18 @@ from authz.mistake import Mistake
 from authz.model import ACTION, Effect, Fact, Kind, Vector, Verdict
 from authz.value import dataclass
 
+__all__ = [
+    "DECIDED",
+    "Bundle",
+    "BundleError",
+    "Difference",
+    "Outcome",
+    "Replayed",
+    "Why",
+    "replay",
+    "restored",
+]
+
 DECIDED: Final = frozenset({"decision", "change", "filter"})
 """The kinds of entries that a decision stands in."""
 

@@ -1,34 +1,27 @@
-"""The desk of questions: pages of entries, counts, entries as they come, one entry, files.
+"""The desk of questions: pages of entries, counts, entries as they come, one entry.
 
 Each look is decided before anything is read: without a patient entries are shown by pseudonym, with one they
 are shown in clear and the look stands in that patient's own trace.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from audit.office import counting, cursor, filters, single, wire
-from audit.office.asking import Asker, Look
-from audit.office.browsing import Browser, Seen
+from audit.office.asking import Look
+from audit.office.browsing import Seen
 from audit.office.counting import Facet
-from audit.office.cursor import Position
 from audit.office.errors import UnknownError
-from audit.office.export import FORMATS
 from audit.office.filters import Filter
 from audit.office.given import NOBODY, Given
+from audit.office.looking import Looking
 from audit.office.office import Office
 from audit.office.places import Place
-from audit.office.policies import Policies
-from audit.office.shown import Shown, shown
-from audit.reader import Stored
+from audit.office.replaying import Replayer
+from audit.office.shown import Shown
 from audit.v1 import audit_pb2 as pb
-from clients.sdk import InvalidError
 from clients.sdk.asking import How
-from serving.errors import RequestError
-
-QUERY: Final = "log.query"
-IDENTIFY: Final = "log.identify"
 
 PAGE: Final = 50
 MOST: Final = 1_000
@@ -41,12 +34,12 @@ _PORTION: Final = 500
 _LANGUAGES: Final = ("", "fr", "en")
 
 
-class Queries:
+class Queries(Looking):
     """What can be asked of the log."""
 
     def __init__(self, office: Office) -> None:
-        self._office = office
-        self._browser = Browser(office.index, office.log, office.handles)
+        super().__init__(office)
+        self._replayer = Replayer(office.log)
 
     async def query(self, request: pb.QueryRequest, how: How) -> AsyncIterator[pb.QueryResponse]:
         """Entries that meet a filter, page by page.
@@ -164,53 +157,10 @@ class Queries:
             raise UnknownError(wrong)
         seen = self._shown(stored, look)
         answer = await asyncio.to_thread(single.told, self._office, seen, stored)
+        answer.replayed.CopyFrom(await asyncio.to_thread(self._replayer.replayed, stored))
         answer.look.CopyFrom(wire.look(look))
         answer.standing.CopyFrom(wire.standing(self._office.standing()))
         return answer
-
-    async def export(self, request: pb.ExportRequest, how: How) -> AsyncIterator[pb.ExportResponse]:
-        """What a filter finds as a file, the earliest first.
-
-        Raises:
-            RequestError: what is asked is malformed.
-            Denied: no.
-        """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
-        if request.format not in FORMATS:
-            wrong = f"unknown: `{filters.hint(request.format)}`"
-            given.wrong.append(("format", wrong, f"one of {', '.join(FORMATS)}"))
-        given.check()
-        look = await self._look(asker, "export", asked, format=request.format)
-        counter = _Counter()
-        pieces = FORMATS[request.format](counter.counted(self._all(asked, look)))
-        yield pb.ExportResponse(
-            look=wire.look(look), standing=wire.standing(self._office.standing())
-        )
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            for start in range(0, len(piece), MOST_BYTES):
-                yield pb.ExportResponse(
-                    piece=piece[start : start + MOST_BYTES], entries=counter.entries
-                )
-        yield pb.ExportResponse(entries=counter.entries)
-
-    async def _look(self, asker: Asker, what: str, asked: Filter, **more: object) -> Look:
-        """Leave to look; for a patient who is named, leave for that patient."""
-        try:
-            return await self._office.asking.look(
-                asker,
-                IDENTIFY if asked.patient else QUERY,
-                patient=asked.patient,
-                what=what,
-                asked={**asked.asked(), **more},
-            )
-        except InvalidError as exc:
-            found = RequestError((one.field, one.problem, "") for one in exc.violations)
-            raise found.renamed({"resource.patient": "filter.patient"}) from exc
-
-    def _shown(self, stored: Stored, look: Look, policies: Policies | None = None) -> Shown:
-        return shown(stored, self._office.handles, hidden=look.pseudonymised, policies=policies)
 
     def _fitting(self, seen: Sequence[Seen], look: Look) -> list[pb.Entry]:
         """Of a page as many entries as a message takes, one at least."""
@@ -223,37 +173,6 @@ class Queries:
                 break
             found.append(message)
         return found
-
-    def _all(self, asked: Filter, look: Look) -> Iterator[Shown]:
-        known: dict[str, Policies | None] = {}
-        after: Position | None = None
-        while True:
-            page = self._browser.page(asked, size=_PORTION, after=after, ascending=True)
-            for one in page.seen:
-                erased = one.stored.erased is not None
-                digest: str = "" if erased else one.stored.entry.get("bundle", "")
-                if digest not in known:
-                    known[digest] = self._policies(digest)
-                yield self._shown(one.stored, look, known[digest])
-            after = page.after
-            if after is None:
-                return
-
-    def _policies(self, digest: str) -> Policies | None:
-        with self._office.log.connect() as log:
-            return self._office.shelf.get(log, digest)
-
-
-class _Counter:
-    """Counts what passes through it."""
-
-    def __init__(self) -> None:
-        self.entries = 0
-
-    def counted(self, of: Iterable[Shown]) -> Iterator[Shown]:
-        for one in of:
-            self.entries += 1
-            yield one
 
 
 def _facet(facet: Facet, known: Mapping[Place, Shown]) -> pb.Facet:
