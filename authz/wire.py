@@ -118,6 +118,8 @@ def change_query(
     """
     who, voucher = _vouched(request.subject, proof)
     action, change, target = _change(request, who)
+    if isinstance(change, changes.SetReviewStanding) and request.patient:
+        raise RequestError([("patient", f"given, but `{action}` is of no patient", "leave it out")])
     if oversized := list(_oversized(change)):
         raise RequestError(oversized)
     return Query(

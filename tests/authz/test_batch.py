@@ -230,10 +230,10 @@ def test_an_error_while_deciding_denies_and_is_named(world, monkeypatch):
     """What goes wrong for one query is a denial on record; the others of the batch are decided."""
     compute = world.batcher._facts.compute
 
-    def break_down(query, state, at):
+    def break_down(query, state, at, standings):
         if query.patient == ANASTA:
             raise ZeroDivisionError("oops")
-        return compute(query, state, at)
+        return compute(query, state, at, standings)
 
     monkeypatch.setattr(world.batcher._facts, "compute", break_down)
 

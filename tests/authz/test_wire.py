@@ -18,6 +18,7 @@ from authz.registry.state import (
     GranteeKind,
     PatientState,
     Representative,
+    ReviewStanding,
     TreatingDoctor,
 )
 from authz.v1 import authz_pb2 as pb
@@ -258,11 +259,28 @@ def test_each_change_has_its_action_and_target(what, action, expected, target):
     assert found.patient == ANASTA
 
 
+TOLD = pb.SetReviewStanding(professional="899700218896", standing="misuse", why="deux avis")
+
+
+def test_a_standing_is_of_no_patient():
+    """What reviews have left aims at a professional, and a patient beside it is too much."""
+    found = asked(change(doctor(), "", set_review_standing=TOLD))
+
+    assert (found.action, found.patient) == ("standing.set", "")
+    assert found.target == Target(id="899700218896", kind="professional")
+    assert found.change == changes.SetReviewStanding(
+        professional="899700218896", standing=ReviewStanding.MISUSE, why="deux avis"
+    )
+    with pytest.raises(RequestError, match="of no patient"):
+        asked(change(doctor(), set_review_standing=TOLD))
+
+
 def test_every_change_of_the_contract_is_known():
     """No field of the contract's `change` is forgotten here."""
     names = {field.name for field in pb.ChangeRequest.DESCRIPTOR.oneofs[0].fields}
 
-    assert names == {next(iter(case[0])) for case in CHANGES} | {"open_dossier", "reopen_dossier"}
+    others = {"open_dossier", "reopen_dossier", "set_review_standing"}
+    assert names == {next(iter(case[0])) for case in CHANGES} | others
 
 
 @pytest.mark.parametrize("field", ["open_dossier", "reopen_dossier"])

@@ -14,18 +14,20 @@ from authz.registry.changes import (
     GrantAuthorisation,
     LiftBlock,
     OpenDossier,
+    PatientChange,
     RemoveRepresentative,
     RenewAuthorisation,
     ReopenDossier,
     RevokeAuthorisation,
     SetBlock,
     SetConsents,
+    SetReviewStanding,
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
     own_authorisation,
     to_document,
 )
-from authz.registry.state import AuthorisationState
+from authz.registry.state import AuthorisationState, ReviewStanding
 from tests.authz.registry.samples import (
     CHILD,
     DOCTOR,
@@ -178,6 +180,15 @@ DOCUMENTS = [
         RemoveRepresentative(representative=CHILD),
         {"change": "RemoveRepresentative", "representative": CHILD},
     ),
+    (
+        SetReviewStanding(professional=DOCTOR, standing=ReviewStanding.MISUSE, why="deux avis"),
+        {
+            "change": "SetReviewStanding",
+            "professional": DOCTOR,
+            "standing": "misuse",
+            "why": "deux avis",
+        },
+    ),
 ]
 
 
@@ -193,4 +204,8 @@ def test_document_of_each_change(change, expected):
 
 def test_no_change_lacks_its_document():
     """The documents above cover the closed set of changes."""
-    assert set(get_args(Change)) == {type(change) for change, _ in DOCUMENTS}
+    assert (
+        {*get_args(PatientChange), SetReviewStanding}
+        == {*get_args(Change)}
+        == {type(change) for change, _ in DOCUMENTS}
+    )

@@ -182,6 +182,13 @@ def test_check_warns(policies):
     assert not any("hidden" in path and where == "file" for path, where, _ in warnings)
 
 
+def test_a_fact_that_waits_for_a_parameter_is_no_warning():
+    """Whatever the project's rules name is of use, even where a parameter switches the rule off."""
+    found = dmp_policy("check", POLICIES, "--json")
+
+    assert orjson.loads(found.output)["warnings"] == []
+
+
 def test_check_shows_warnings(policies):
     """A warning is shown like a mistake, in the line that declares the fact."""
     shown = dmp_policy("check", policies).output

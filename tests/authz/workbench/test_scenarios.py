@@ -15,6 +15,7 @@ from authz.registry.state import (
     DossierStatus,
     Grantee,
     GranteeKind,
+    ReviewStanding,
     unknown,
 )
 from authz.workbench.change import CHANGES
@@ -38,6 +39,7 @@ people:
   anasta: {{kind: patient, id: "{ANASTA}", authentication: patient_code}}
   father: {{kind: representative, id: "father-1", authentication: patient_code}}
   auditor: {{kind: auditor, id: "audit-1", authentication: individual_card}}
+  watcher: {{kind: service, id: audit, authentication: service_channel}}
   officer: {{kind: compliance_officer, id: "officer-1", authentication: individual_card}}
 structures:
   chu: {{id: "10B0193488", kind: SAMU_SMUR, name: "CHU"}}
@@ -290,6 +292,19 @@ DOCTOR = {"grantee": "00B1038575", "kind": GranteeKind.PROFESSIONAL}
             "who: doctor, does: representative.remove, whom: father",
             changes.RemoveRepresentative(representative="father-1"),
         ),
+        (
+            "who: watcher, does: standing.set, whom: doctor",
+            changes.SetReviewStanding(professional="00B1038575", standing=ReviewStanding.OVERDUE),
+        ),
+        (
+            (
+                "who: watcher, does: standing.set, whom: doctor, "
+                'change: {SetReviewStanding: {standing: none, why: "Revu"}}'
+            ),
+            changes.SetReviewStanding(
+                professional="00B1038575", standing=ReviewStanding.NONE, why="Revu"
+            ),
+        ),
     ],
 )
 def test_change(asked, change):
@@ -331,6 +346,30 @@ def test_state():
     assert state.authorisation_of("other", None, AT) is AuthorisationState.NONE
     assert state.is_treating_doctor("00B1038575")
     assert state.is_representative("father-1")
+
+
+def test_what_reviews_have_left():
+    """Professionals are given what reviews have left them with; nobody else has anything."""
+    scenario = one("given: {overdue: [pharmacist], misuse: [doctor]}", READS)
+
+    assert scenario.standings == {
+        "899700301718": ReviewStanding.OVERDUE,
+        "00B1038575": ReviewStanding.MISUSE,
+    }
+    assert one(READS).standings == {}
+
+
+def test_about():
+    """An act that needs an earlier decision is about the one that is named, or else about any."""
+    named = "019dfd5b-2800-7000-8000-0000000c0d00"
+    report = "who: watcher, does: obligation.report"
+
+    found = [one(f"when: {{{report}{more}}}").query for more in ("", f', about: "{named}"')]
+
+    assert [query.about == named for query in found] == [False, True]
+    assert found[0].about
+    assert one(READS).query.about == ""
+    assert found[0].caller == "audit"
 
 
 def test_block():
@@ -583,6 +622,26 @@ def test_malformed():
             [READS, "given: {blocked: [doctor], authorised: [doctor]}"],
             "`00B1038575` can't be blocked and authorised at once",
             "a block ends both",
+        ),
+        (
+            [READS, "given: {misuse: [chu]}"],
+            "`misuse`: name professionals, and each of them once",
+            "",
+        ),
+        (
+            [READS, "given: {misuse: [doctor], overdue: [doctor]}"],
+            "`misuse`: name professionals, and each of them once",
+            "",
+        ),
+        (
+            [
+                (
+                    "when: {who: watcher, does: standing.set, whom: doctor, "
+                    "change: {SetReviewStanding: {standing: misused}}}"
+                )
+            ],
+            "unknown standing: `misused`",
+            "did you mean `misuse`?",
         ),
         (
             [READS, "given: {expired: [doctor], authorised: [doctor]}"],

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from clients.sdk import (
+    Context,
     DeadlineError,
     Denied,
     Effect,
@@ -15,14 +16,17 @@ from clients.sdk import (
     InvalidError,
     OverloadedError,
     Permit,
+    Query,
+    Reason,
     SettingsError,
     UnauthenticatedError,
     UnavailableError,
     UnfulfilledError,
+    oneself,
 )
 from clients.sdk import changes as sdk_changes
 from clients.sdk.testing import Pdp, allow, deny
-from tests.clients.sdk.samples import DOCTOR, INS, NOTE, deposit, reading
+from tests.clients.sdk.samples import DOCTOR, INS, NOTE, STRANGER, deposit, reading
 
 
 async def test_allowed(asking):
@@ -298,6 +302,34 @@ async def test_changed(asking):
     await asking(pdp, duties={"notify_holder": done.append}).change(DOCTOR, INS, change)
 
     assert [o.query.action for o in done] == ["block.set"]
+
+
+async def test_standing_is_told(asking):
+    """The service tells it on its own behalf, of no patient, and gets a permit once it is made."""
+    pdp = Pdp({"standing.set": allow()})
+
+    await asking(pdp).set_review_standing("audit", STRANGER.id, "misuse", why="found by two")
+
+    assert [(q.subject, q.action, q.patient) for q in pdp.asked] == [
+        (oneself("audit"), "standing.set", "")
+    ]
+    assert [(e.action, e.patient) for e in pdp.events] == [("standing.set", "")]
+
+
+async def test_what_a_question_is_about_is_sent(asking):
+    """The earlier decision goes along, and a stand-in sees it."""
+    pdp = Pdp(allow())
+    query = Query(
+        subject=oneself("dossier"),
+        action="obligation.report",
+        patient=INS,
+        context=Context(reason=Reason(code="notify_holder", text="email")),
+        about="019dfd5b-2800-7000-8000-0000000c0d00",
+    )
+
+    await asking(pdp).check(query)
+
+    assert pdp.asked == [query]
 
 
 async def test_change_with_unsupported_obligation(asking):

@@ -1,6 +1,7 @@
 """The SDK before the real decision point."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -16,12 +17,14 @@ from clients.sdk import (
     Effect,
     InvalidError,
     Permit,
+    Query,
     Reason,
     Subject,
     Target,
     UnavailableError,
     aio,
     connect,
+    oneself,
 )
 from clients.sdk import changes as sdk_changes
 from tests.clients.sdk.samples import DOCTOR, EMERGENCY, INS, NOTE, STRANGER, deposit, reading
@@ -165,6 +168,39 @@ async def test_changes(client):
 
     with pytest.raises(Denied, match="BREAK_GLASS_OPPOSED"):
         await client.require(reading(subject=STRANGER, context=EMERGENCY), supports={"show_mode"})
+
+
+async def test_services_on_their_own_behalf(tmp_path):
+    """A service reports what it has carried out, and the audit service what reviews have left."""
+    async with running(tmp_path, services=("dossier", "audit")) as point:
+        dossier, audit = (aio.connect(a, PLAIN, timeout_s=5) for a in point.service.addresses)
+        async with dossier, audit:
+            opening = {"context": AGREED, "supports": {"notify_holder"}}
+            opened = await dossier.change(DOCTOR, INS, OPENING, **opening)
+            opened.fulfil("notify_holder")
+            done = Context(reason=Reason(code="notify_holder", text="email"))
+            earlier = await dossier.check(reading())
+            report = Query(
+                subject=oneself("dossier"),
+                action="obligation.report",
+                patient=INS,
+                context=done,
+                about=earlier.id,
+            )
+
+            reported = await dossier.require(report)
+            told = await audit.set_review_standing("audit", STRANGER.id, "overdue", why="late")
+            with pytest.raises(Denied, match="CALLER_REFUSED"):
+                await dossier.set_review_standing("dossier", STRANGER.id, "none")
+            with pytest.raises(InvalidError, match="about"):
+                await dossier.require(replace(report, about="yesterday"))
+
+        entries = {entry["id"]: entry for entry in point.entries()}
+    assert entries[reported.decision.id]["about"] == earlier.id
+    assert entries[told.decision.id]["target"] == {"id": STRANGER.id, "kind": "professional"}
+    assert entries[told.decision.id]["change"]["standing"] == "overdue"
+    for permit in (reported, told):
+        permit.drop()
 
 
 async def test_same_change_again(client):
