@@ -52,6 +52,10 @@ class Handles:
         """Of a document; 0 for none."""
         return self._number(b"document", id_)
 
+    def name(self, family_name: str) -> int:
+        """Of a family name; 0 for none."""
+        return self._number(b"name", family_name)
+
     def pseudonym(self, patient: str) -> str:
         """What stands in place of a patient before somebody who may not know who it is; "" for none."""
         digest = self._digest(b"pseudonym", patient, 10)

@@ -163,3 +163,31 @@ Index("cases_group", _c.professional, _c.patient, _c.log, _c.place)
 Index("cases_structure", _c.structure, _c.at)
 Index("cases_patient", _c.patient, _c.at)
 Index("cases_at", _c.at, _c.log, _c.place)
+
+strangers: Final = Table(
+    "strangers",
+    metadata,
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    Column("place", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("professional", Number, nullable=False),
+    Column("patient", Number, nullable=False),
+    Index("strangers_at", "at", "professional", "patient"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Accesses of professionals without a relation in care that policy knows of (`audit.office.signs`)."""
+
+family_names: Final = Table(
+    "family_names",
+    metadata,
+    Column("person", Number, primary_key=True, autoincrement=False),
+    Column("name", Number, primary_key=True, autoincrement=False),
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    # The last entry there that says so.
+    Column("place", Number, nullable=False),
+    Index("family_names_place", "log", "place"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Under which family names persons have acted: both are keyed numbers."""
