@@ -43,6 +43,7 @@ _BUNDLE: Final = text(
     "SELECT content FROM bundles JOIN head ON head.bundle = bundles.digest WHERE head.id = 1"
 )
 _PARAMETERS: Final = "parameters.yaml"
+_PARAMETER: Final = "trace.retention"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ def bound(
         before: an instant instead.
 
     Raises:
-        RetentionError: there is no such log, or entries must be kept longer.
+        RetentionError: there is no such log, entries must be kept longer, or it is not known how long.
     """
     if log == RETENTION:
         raise RetentionError(f"log `{RETENTION}` says what was erased: nothing in it ever is")
@@ -100,7 +101,7 @@ def bound(
         raise RetentionError("no policies are active here that say how long: give --keep")
     kept = None if before is not None else keep or policy
     wanted = before if kept is None else kept.before(present)
-    for least, whose in ((FLOOR, "the law (EHDS art. 9)"), (policy, "policy `trace.retention`")):
+    for least, whose in ((FLOOR, "the law (EHDS art. 9)"), (policy, f"policy `{_PARAMETER}`")):
         if wanted is not None and least is not None and wanted > least.before(present):
             until = f"{least.before(present):%Y-%m-%d}"
             what = f"{whose} keeps entries for {least.text}: nothing after {until} may be erased"
@@ -193,15 +194,16 @@ def purge(
 
 def _policy(conn: Connection) -> Period | None:
     """What the active policies say; None where there are none."""
-    if not inspect(conn).has_table("bundles"):
+    content = conn.execute(_BUNDLE).scalar() if inspect(conn).has_table("bundles") else None
+    if content is None:
         return None
-    content = conn.execute(_BUNDLE).scalar()
     try:
-        parameters = orjson.loads(content or b"{}")[_PARAMETERS]["parameters"]
-        values = [one["value"] for one in parameters if one["name"] == "trace.retention"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None
-    return Period.parse(str(values[0])) if values else None
+        parameters = orjson.loads(content)["documents"][_PARAMETERS]["parameters"]
+        (value,) = (one["value"] for one in parameters if one["name"] == _PARAMETER)
+    except (ValueError, KeyError, TypeError) as exc:
+        what = f"the active policies do not say how long traces are kept (`{_PARAMETER}`)"
+        raise RetentionError(what) from exc
+    return Period.parse(str(value))
 
 
 def _as_sealed(conn: Connection, batch: Batch, published: Published | None) -> None:

@@ -24,6 +24,8 @@ from audit.scouring import scour
 from audit.tables import log_patients
 from audit.trusted import Trust
 from audit.verify import verify
+from authz.bundle import build, read_folder
+from authz.product import DMP
 from authz.registry.database import migrate, prepare_months
 from storage.database import connect
 from tests.audit import harm
@@ -40,6 +42,7 @@ from tests.audit.aged import (
     write,
 )
 from tests.audit.world import ALICE, BOB, ORIGIN, draft, opened
+from tests.service import POLICIES
 
 
 @pytest.fixture
@@ -423,21 +426,39 @@ def test_a_clock_that_is_ahead_erases_nothing(conn, aged):  # noqa: ARG001 - as 
         until(conn, ahead, before=NOW)
 
 
-def test_the_policies_say_how_long(conn, aged):  # noqa: ARG001 - as above
-    """The active bundle's `trace.retention` is what is meant, and no less will do."""
-    content = b'{"parameters.yaml":{"parameters":[{"name":"trace.retention","value":"P10Y"}]}}'
-    values = {"content": content, "at": rfc3339(NOW)}
-    add = "INSERT INTO bundles (digest, activated_at, content) VALUES ('d', :at, :content)"
-    conn.execute(text(add), values)
-    conn.execute(text("UPDATE head SET bundle = 'd'"))
-    conn.commit()
-    try:
-        assert "2016-11-19" == until(conn)
-        with pytest.raises(RetentionError, match=r"policy `trace\.retention` keeps"):
-            until(conn, keep=Period.parse("P9Y"))
-    finally:
-        conn.execute(text("UPDATE head SET bundle = NULL"))
+@pytest.fixture
+def active(conn):
+    """Makes policies the active ones."""
+
+    def activate(content):
+        values = {"content": content, "at": rfc3339(NOW)}
+        add = "INSERT INTO bundles (digest, activated_at, content) VALUES ('d', :at, :content)"
+        conn.execute(text(add), values)
+        conn.execute(text("UPDATE head SET bundle = 'd'"))
         conn.commit()
+
+    yield activate
+    conn.rollback()
+    conn.execute(text("UPDATE head SET bundle = NULL"))
+    conn.commit()
+
+
+def test_the_policies_say_how_long(conn, aged, active):  # noqa: ARG001 - as above
+    """The active bundle's `trace.retention` is what is meant, and no less will do."""
+    active(build(read_folder(POLICIES), DMP).content)
+
+    assert "2016-11-19" == until(conn)
+    with pytest.raises(RetentionError, match=r"policy `trace\.retention` keeps entries for P10Y"):
+        until(conn, keep=Period.parse("P9Y"))
+
+
+@pytest.mark.parametrize("content", [b"{}", b"no", b'{"documents":{"parameters.yaml":{}}}'])
+def test_policies_that_do_not_say_erase_nothing(conn, aged, active, content):  # noqa: ARG001 - as above
+    """Where it is not known how long traces must be kept, they are."""
+    active(content)
+
+    with pytest.raises(RetentionError, match="do not say how long"):
+        until(conn, keep=Period.parse("P30Y"))
 
 
 def test_logs_that_are_not_to_be_erased(conn, aged):  # noqa: ARG001 - as above
