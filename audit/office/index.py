@@ -17,7 +17,7 @@ from audit.entry import GENESIS, Entry
 from audit.errors import Damage, IndexAheadError, LogDamagedError
 from audit.office.gained import NORMAL, Derivation, Gained, micros
 from audit.office.handles import Handles
-from audit.office.policies import Shelf
+from audit.office.policies import Policies, Shelf
 from audit.office.tables import entries, metadata, positions
 from audit.office.words import SHAPE, Shapes, Words
 from storage.errors import ConflictError
@@ -61,6 +61,30 @@ class Taken:
     positions: Mapping[str, Position]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the logs have gained.
+
+    Attributes:
+        entries: how many, with those that are erased.
+        new: logs that the index does not know yet.
+        before: how far each log was.
+        after: how far it will be.
+        taken: the entries that are not erased.
+    """
+
+    entries: int
+    new: tuple[str, ...]
+    before: Mapping[str, Position]
+    after: Mapping[str, Position]
+    taken: Sequence[Gained]
+
+    @property
+    def more(self) -> bool:
+        """Whether there is anything to be written."""
+        return bool(self.new or self.entries)
+
+
 class Index:
     """The index, for the one process that writes it."""
 
@@ -86,6 +110,7 @@ class Index:
         self._shelf = shelf or Shelf()
         self._words = Words()
         self._shapes = Shapes()
+        self._missing: set[str] = set()  # digests of policies that this step has not found
 
     def step(self, log: Connection) -> Taken:
         """Takes in what the logs have gained, up to a bound; call again while there is something.
@@ -100,10 +125,16 @@ class Index:
         """
         try:
             with self._engine.begin() as conn:
-                return self._step(conn, log)
+                before = read_positions(conn)
+            # The log is read before the index is written, so that neither waits for the other.
+            found = self._read(log, before)
+            if found.more:
+                with self._engine.begin() as conn:
+                    self._write(conn, found)
         except BaseException:
-            self._forget()
+            self._words.forget()
             raise
+        return Taken(entries=found.entries, positions=found.after)
 
     def clear(self) -> None:
         """Empties everything that is derived; the next steps make it again."""
@@ -112,31 +143,42 @@ class Index:
             for table in reversed(metadata.sorted_tables):
                 conn.execute(delete(table))
 
-    def _step(self, conn: Connection, log: Connection) -> Taken:
-        before = read_positions(conn)
+    def _read(self, log: Connection, before: dict[str, Position]) -> "_Found":
+        """What the logs have gained behind these positions, up to a bound."""
+        self._missing.clear()
         logs = reader.origins(log)
+        known, new = dict(before), []
         for origin in logs:
-            if origin not in before:
-                number = len(before) + 1
-                before[origin] = Position(log=number, next=0, link=GENESIS, at=0)
-                row = {"origin": origin, "log": number, "next_index": 0, "link": GENESIS, "at": 0}
-                conn.execute(insert(positions), row)
+            if origin not in known:
+                known[origin] = Position(log=len(known) + 1, next=0, link=GENESIS, at=0)
+                new.append(origin)
         # Merged by their instants, so that it makes little difference when the index is made.
-        each = (self._gained(log, origin, before[origin]) for origin in logs)
+        each = (self._gained(log, origin, known[origin]) for origin in logs)
         found = list(islice(merge(*each, key=lambda one: (one[2].at, one[2].log)), MOST))
-        after = before | {origin: behind for origin, _, behind in found}
-        for origin in {origin for origin, _, _ in found}:
-            _move(conn, origin, before[origin], after[origin])
-        taken = [one for _, one, _ in found if one is not None]
-        self._write(conn, taken)
+        return _Found(
+            entries=len(found),
+            new=tuple(new),
+            before=known,
+            after=known | {origin: behind for origin, _, behind in found},
+            taken=[one for _, one, _ in found if one is not None],
+        )
+
+    def _write(self, conn: Connection, found: "_Found") -> None:
+        """Writes that, in one transaction."""
+        for origin in found.new:
+            row = {"origin": origin, "log": found.before[origin].log}
+            conn.execute(insert(positions), row | {"next_index": 0, "link": GENESIS, "at": 0})
+        for origin, after in found.after.items():
+            if after != found.before[origin]:
+                _move(conn, origin, found.before[origin], after)
+        self._add(conn, found.taken)
         for derivation in self._derivations:
-            derivation.take(conn, taken)
-        return Taken(entries=len(found), positions=after)
+            derivation.take(conn, found.taken)
 
     def _gained(
         self, log: Connection, origin: str, since: Position
     ) -> Iterator[tuple[str, Gained | None, Position]]:
-        """The entries of a log behind a position, each with the position behind it; None where it is erased."""
+        """The entries of a log behind a position, each with the position behind it; None for erased ones."""
         there = not since.next
         link = since.link
         for batch in reader.batches(log, origin, start=since.next):
@@ -159,12 +201,21 @@ class Index:
                     yield origin, None, behind
                     continue
                 entry = stored.entry
-                policies = self._shelf.get(log, entry.get("bundle", ""))
+                policies = self._policies(log, entry.get("bundle", ""))
                 yield origin, Gained(origin, since.log, stored.index, at, entry, policies), behind
         if not there:
             raise IndexAheadError(origin, since.next)
 
-    def _write(self, conn: Connection, taken: Sequence[Gained]) -> None:
+    def _policies(self, log: Connection, digest: str) -> Policies | None:
+        """Those of an entry; what is not there is asked for once a step, for it may come."""
+        if digest in self._missing:
+            return None
+        found = self._shelf.get(log, digest)
+        if found is None:
+            self._missing.add(digest)
+        return found
+
+    def _add(self, conn: Connection, taken: Sequence[Gained]) -> None:
         texts = [_texts(one.entry) for one in taken]
         numbers = self._words.numbers(conn, (text for row in texts for text in row))
         named = [tuple(map(numbers.__getitem__, row)) for row in texts]
