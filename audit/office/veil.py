@@ -87,7 +87,11 @@ class _Veil:
             return self._known[value]
         if self._inside is not None:
             value = self._inside.sub(lambda found: self._known[found[0]], value)
-        if name in _STRUCTURES and _is_structure(value):
+        if "/" in value and _is(
+            idnat.person, value
+        ):  # an employee's begins with that of a structure
+            return value
+        if name in _STRUCTURES and _is(idnat.structure, value):
             return value
         # Among the facts are numbers of structures, and one of a SIRET has the length of an INS.
         if name == "facts" and value in self._structures():
@@ -104,12 +108,13 @@ class _Veil:
         entry = self._entry
         subject, origin = entry.get("subject", {}), entry.get("origin", {})
         named = (subject.get("structure", ""), origin.get("author_structure", ""))
-        return {one for one in named if _is_structure(one)}
+        return {one for one in named if _is(idnat.structure, one)}
 
 
-def _is_structure(value: str) -> bool:
+def _is(reading: Callable[[str], idnat.Number], value: str) -> bool:
+    """Whether a value has the form of a number of professionals or structures."""
     try:
-        idnat.structure(value)
+        reading(value)
     except IdentityError:
         return False
     return True
