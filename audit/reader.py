@@ -173,8 +173,8 @@ def batches(conn: Connection, origin: str, *, start: int | None = None) -> Itera
     c = log_batches.c
     condition: ColumnElement[bool] = true()
     if start is not None:
-        holder = select(func.max(c.first_index)).where(c.origin == origin, c.first_index <= start)
-        found = conn.execute(holder).scalar()
+        holder = select(c.first_index).where(c.origin == origin, c.first_index <= start)
+        found = conn.execute(holder.order_by(c.first_index.desc()).limit(1)).scalar()
         condition = c.first_index >= (start if found is None else found)
     query = select(log_batches).where(c.origin == origin).order_by(c.first_index).limit(_CHUNK)
     # Asked chunk by chunk: a cursor left open would keep the writer's file from being trimmed.
