@@ -6,8 +6,9 @@ the state of the registry made impossible, and a decision that failed while its 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -18,8 +19,21 @@ from authz.decide import DECISION_ERROR
 from authz.decision import CHANGE_IMPOSSIBLE
 from authz.errors import BundleError
 from authz.mistake import Mistake
-from authz.model import ACTION, Effect, Fact, Kind, Vector, Verdict
+from authz.model import ACTION, Effect, Fact, FactValue, Kind, Vector, Verdict
+from authz.plan import Judgement
 from authz.value import dataclass
+
+__all__ = [
+    "DECIDED",
+    "Bundle",
+    "BundleError",
+    "Difference",
+    "Outcome",
+    "Replayed",
+    "Why",
+    "replay",
+    "restored",
+]
 
 __all__ = [
     "DECIDED",
@@ -35,6 +49,9 @@ __all__ = [
 
 DECIDED: Final = frozenset({"decision", "change", "filter"})
 """The kinds of entries that a decision stands in."""
+
+_KNOWN: Final = 16_384
+"""How many sorts of lists are kept with their verdicts."""
 
 _WHERE: Final = "stored bundle"
 
@@ -85,7 +102,7 @@ _SAME: Final = Replayed(outcome=Outcome.SAME)
 
 
 def replay(entry: Entry | None, bundle: Bundle | None) -> Replayed:
-    """Decides an entry again; about 5 us, and half a millisecond for one of kind `filter`.
+    """Decides an entry again; in about 5 us, if it is no list of a sort not seen before (half a millisecond).
 
     Args:
         entry: as it stands in the log; None when it was erased.
@@ -98,11 +115,11 @@ def replay(entry: Entry | None, bundle: Bundle | None) -> Replayed:
         return _not(Why.NO_DECISION)
     if bundle is None or bundle.digest != entry.get("bundle"):
         return _not(Why.UNKNOWN_BUNDLE)
-    facts = entry.get("facts")
-    if not facts:
-        return _not(Why.NO_FACTS)
-    vector = _vector(facts)
-    verdict = bundle.judge(vector).verdict if kind == "filter" else bundle.decide(vector)
+    vector = _vector(entry.get("facts", ()))
+    is_list = kind == "filter"
+    if not vector or (is_list and not _fit(bundle, vector)):
+        return _not(Why.FACTS_UNFIT if vector else Why.NO_FACTS)
+    verdict = _judged(bundle.judge, _renamed(vector)) if is_list else bundle.decide(vector)
     if (
         verdict.effect.value == entry.get("effect")
         and verdict.reason == entry.get("reason_code")
@@ -131,6 +148,34 @@ def _vector(facts: Sequence[object]) -> Vector:
     return tuple([tuple(f) if type(f) is list else f for f in facts])  # type: ignore[misc]  # judged by `holds`
 
 
+def _fit(bundle: Bundle, vector: Vector) -> bool:
+    """Whether these are facts of the bundle's vocabulary."""
+    facts = bundle.vocabulary.facts
+    return len(vector) == len(facts) and all(map(Fact.holds, facts, vector))
+
+
+def _renamed(vector: Vector) -> Vector:
+    """The same facts with other identifiers; rules only ask which of them are equal."""
+    names: dict[str, str] = {"": ""}
+
+    def name(identifier: str) -> str:
+        return names.setdefault(identifier, f"#{len(names)}")
+
+    renamed: list[FactValue] = []
+    for fact in vector:
+        if isinstance(fact, int):
+            renamed.append(fact)
+        else:
+            renamed.append(name(fact) if isinstance(fact, str) else tuple(map(name, fact)))
+    return tuple(renamed)
+
+
+@lru_cache(_KNOWN)
+def _judged(judge: Callable[[Vector], Judgement], vector: Vector) -> Verdict:
+    """The verdict on a list; few sorts of lists are ever asked for."""
+    return judge(vector).verdict
+
+
 def _action(bundle: Bundle, vector: Vector) -> str | None:
     """The action that the facts speak of."""
     place = bundle.vocabulary.index[ACTION]
@@ -142,9 +187,7 @@ def _action(bundle: Bundle, vector: Vector) -> str | None:
 
 def _explained(entry: Entry, bundle: Bundle, vector: Vector, verdict: Verdict) -> Replayed:
     """What is to be said of an entry that does not come out the same."""
-    facts = bundle.vocabulary.facts
-    fit = len(vector) == len(facts) and all(map(Fact.holds, facts, vector))
-    if not fit:
+    if not _fit(bundle, vector):
         return _not(Why.FACTS_UNFIT)
     bare = (
         entry.get("effect") == Effect.DENY

@@ -3,6 +3,7 @@
 import hashlib
 from functools import cache
 from itertools import pairwise
+from random import Random
 
 import orjson
 import pytest
@@ -16,7 +17,7 @@ from authz.product import DMP
 from authz.replay import Difference, Outcome, Replayed, Why, replay, restored
 from authz.workbench.scenarios import read_scenarios, run
 from tests.authz.workbench.world import edited, files
-from tests.authz.worlds import our_bundle
+from tests.authz.worlds import aimed_vector, our_bundle, our_world
 
 SAME = Replayed(outcome=Outcome.SAME)
 
@@ -91,6 +92,35 @@ def test_a_list_is_judged_as_a_list():
 
     assert replay(entry, stored()) == SAME
     assert replay({**entry, "rules": ["made-up"]}, stored()).outcome is Outcome.DIFFERENT
+
+
+def test_a_list_is_judged_by_what_is_equal_alone():
+    """With other identifiers in the same places, the verdict on a list is the same."""
+    rng, bundle = Random(1), our_bundle()
+    place = bundle.vocabulary.index["action.name"]
+    listing = bundle.vocabulary.fact("action.name").encode("document.list")
+    vectors = [aimed_vector(our_world(), rng) for _ in range(300)]
+    facts = [[*v[:place], listing, *v[place + 1 :]] for v in vectors]
+    facts += [orjson.loads(data)["facts"] for name, data in recorded() if name == "document.list"]
+    entries = []
+    for one in facts:
+        verdict = bundle.judge(tuple(tuple(f) if isinstance(f, list) else f for f in one)).verdict
+        told = (verdict.effect.value, verdict.reason, verdict.rules, verdict.obligations)
+        named = dict(zip(("effect", "reason_code", "rules", "obligations"), told, strict=True))
+        entries.append(entry_of("document.list", kind="filter", facts=one) | named)
+
+    again = [replay(entry, stored()) for entry in entries]
+
+    assert {one.outcome for one in again} == {Outcome.SAME}
+    assert len({entry["reason_code"] for entry in entries}) > 10
+
+
+def test_facts_of_a_list_that_do_not_fit_are_told():
+    """Nothing is judged that is no fact of the vocabulary."""
+    for value in ("me", [1], [["a"]], 9_999, None):
+        entry = with_fact(entry_of("document.list", kind="filter"), "resource.authors", value)
+
+        assert replay(entry, stored()).why is Why.FACTS_UNFIT
 
 
 @pytest.mark.parametrize(

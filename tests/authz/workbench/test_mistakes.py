@@ -19,7 +19,7 @@ from tests.authz.workbench.world import (
 KIND = "{condition: Equals, value: professional}"
 SUBJECT = (
     "known: `$.authentication`, `$.authorisation`, `$.capacity`, `$.concerned`, `$.id`, `$.kind`, "
-    "`$.profession`, `$.regulator`, `$.representative`, `$.structure`, `$.treating_doctor`"
+    "`$.profession`, `$.regulator`, `$.representative`, `$.review`, `$.structure`, `$.treating_doctor`"
 )
 KINDS = (
     "known: `auditor`, `compliance_officer`, `employee`, `patient`, `professional`, "
