@@ -12,6 +12,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from audit.retention import RETENTION
 from authz.activation import Activator, signature
 from authz.apart import Apart
 from authz.bearer import Bearers
@@ -62,6 +63,11 @@ class Settings:
     tls: Tls | None = None
     token_keys: Path | None = None
     reflection: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses the name of the log that tells what was erased from the others."""
+        if self.origin == RETENTION:
+            raise ValueError(f"--origin {self.origin}: that log tells of purges, take another name")
 
 
 class Service(Served):

@@ -223,6 +223,14 @@ def test_a_damaged_log_is_not_continued(tmp_path, ended, policies):
     assert "log `authz-1`, entry 0: altered" in errors[0]
 
 
+def test_the_log_of_retention_is_not_for_decisions(ended, policies):
+    """A service under that name would make it unreadable what was erased from the others."""
+    code, errors = ended("--policies", str(policies), "--origin", "retention")
+
+    assert code == 2, errors
+    assert "that log tells of purges" in errors[0]
+
+
 def test_a_wrong_option_shows_the_usage(capsys):
     """Usage and code 2, as for any command."""
     with pytest.raises(SystemExit) as caught:
