@@ -1,5 +1,6 @@
 """The audit service: what it follows, what it tells, how it fails and recovers, how it ends."""
 
+import os
 import signal
 import time
 from contextlib import contextmanager
@@ -12,11 +13,16 @@ from sqlalchemy import event, text
 
 from audit.errors import UnreachableError
 from audit.evidence import Evidence
+from audit.observer import founded
 from audit.office.service import Service
+from audit.trusted import NONE, Group, Trust, Witness
 from audit.v1 import audit_pb2 as pb
 from audit.v1 import audit_pb2_grpc as rpc
 from storage.errors import DatabaseError
+from tests.audit.keys import witness_key
 from tests.audit.office.served import process, running, serving, settings_of
+from tests.audit.test_witness import NAME
+from tests.audit.test_witness import serving as witness
 from tests.audit.world import ALICE, ORIGIN, append, draft, fill
 from tests.service import CHANNEL, doctor, door, opening, reading, until
 from tests.service import process as deciding
@@ -127,6 +133,38 @@ async def test_complete_until_is_the_last_instant(conn, url, tmp_path):
         found = await status(stub)
         assert found.standing.complete_until.ToJsonString() == "2026-11-18T10:26:49Z"
         assert service.following.standing().behind == 0
+
+
+# Witnesses
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("quorum", "well"), [("one", True), ("both", False), (NONE, False)])
+async def test_witness_that_is_away_is_told(conn, url, tmp_path, quorum, well):
+    """One witness cosigns, another is away: sealing goes on, and health says whether that is enough."""
+    fill(conn)
+    key = Evidence(tmp_path / "evidence", ORIGIN).make_key("dmp.test/log", os.urandom)
+    with witness(tmp_path / "witness", Trust(logs=(key,))) as server:
+        there = founded(tmp_path / "witness", NAME, os.urandom).verifier
+        port = server.server_address[1]
+        asked = (
+            Witness(name="there", key=there, url=f"http://127.0.0.1:{port}"),
+            Witness(name="away", key=witness_key("away").verifier, url="http://127.0.0.1:1"),
+        )
+        members = ("there", "away")
+        groups = {"one": Group(least=1, members=members), "both": Group(least=2, members=members)}
+        trust = Trust(witnesses=asked, groups=groups, quorum=quorum)
+        async with serving(settings_of(tmp_path, url, trust=trust)) as (service, stub):
+            await sealed(stub, 12)
+            await healthy(stub, "dmp.tree")
+            await healthy(stub, "dmp.witness", well=well)
+            (one,) = (await status(stub)).logs
+            assert {w.name: bool(w.trouble) for w in one.witnesses} == {
+                "there": False,
+                "away": True,
+            }
+            value = service.registry.get_sample_value
+            assert (value("audit_last_witness_timestamp_seconds") > 0) is well
 
 
 # Health and metrics
