@@ -7,9 +7,9 @@ import typer
 
 from audit.commands import audit as direct
 from audit.office import commands as again
-from clients.cli.audit import accesses, status
+from clients.cli.audit import accesses, emergencies, status
 
-PARTS: Final[tuple[ModuleType, ...]] = (accesses, status, again)
+PARTS: Final[tuple[ModuleType, ...]] = (accesses, emergencies, status, again)
 """Modules with commands, each in an `app`; those that ask the service first."""
 
 app = typer.Typer(
