@@ -86,7 +86,9 @@ class Entry(TypedDict, total=False):
     v: int  # version of this format
     index: int  # place in the log, from 0
     id: str  # UUIDv7; the key that joins permission and act (CSP R.1111-43: all actions)
-    kind: str  # decision | filter (which documents may it be?) | change | activation | start
+    kind: (
+        str  # decision | filter (which documents may it be?) | change | activation | start | purge
+    )
     at: str  # RFC 3339, UTC (EHDS 3.2 d; ADL `timestamp`; R.1111-43 date and time)
     call: str  # groups the decisions of one call (ADL: one call, one record)
     trace_id: str  # 32 hex digits, kept as received (ADL `trace_id`)

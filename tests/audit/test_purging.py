@@ -1,11 +1,13 @@
 """Erasing entries: what is gone, what stays, and that all of it still verifies."""
 
 import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import make_url, text, update
+from sqlalchemy.exc import DBAPIError
 
 from audit import purging, reader
 from audit.comparison import Published
@@ -26,7 +28,7 @@ from audit.trusted import Trust
 from audit.verify import verify
 from authz.bundle import build, read_folder
 from authz.product import DMP
-from authz.registry.database import migrate, prepare_months
+from authz.registry.database import entitle, migrate, prepare_months
 from storage.database import connect
 from tests.audit import harm
 from tests.audit.aged import (
@@ -393,6 +395,54 @@ def test_an_interrupted_purge_is_finished(url, conn, aged, monkeypatch):  # noqa
     assert (0, 1) == (done.index, len(purges(url)))
     assert ERASED == reader.kept_from(conn, ORIGIN)
     assert verify(conn, ORIGIN).count == 18
+
+
+def test_the_log_is_written_meanwhile(url, conn, aged, monkeypatch):  # noqa: ARG001 - as above
+    """A service goes on appending while a purge is at work, and neither disturbs the other."""
+    monkeypatch.setattr(purging, "_AT_ONCE", 1)
+    engine, stop, written = connect(url), threading.Event(), []
+
+    def serve():
+        with engine.connect() as own:
+            log = opened(own)
+            while not stop.is_set():
+                write(own, log, "2026-11-20T00:00:00.000000Z", draft(ALICE))
+                written.append(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        for year in range(2012, 2016):
+            purge(url, before=BEFORE.replace(year=year))
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    engine.dispose()
+
+    assert written
+    assert (18 + len(written), ERASED) == (
+        verify(conn, ORIGIN).count,
+        reader.kept_from(conn, ORIGIN),
+    )
+
+
+def test_who_may_not_erase_says_nothing(postgresql):
+    """The role that serves is refused before anything is said to be erased."""
+    with postgresql.database() as name:
+        postgresql.sql("CREATE ROLE servant LOGIN")
+        owner = connect(postgresql.url(name))
+        migrate(owner)
+        entitle(owner, "servant")
+        with owner.connect() as conn:
+            age(conn)
+        url = make_url(postgresql.url(name)).set(username="servant").render_as_string()
+
+        with pytest.raises(DBAPIError, match="permission denied"):
+            purge(url)
+
+        assert purges(url) == {}
+        owner.dispose()
+    postgresql.sql("DROP ROLE servant")
 
 
 def until(conn, now=NOW, **wanted):
