@@ -224,7 +224,13 @@ def test_verify_intact(conn, url):
 
     assert (plain.exit_code, as_json.exit_code) == (0, 0)
     assert plain.stdout == f"log `{ORIGIN}`: 12 entries intact, hash {verified.hash.hex()}\n"
-    wanted = {"origin": ORIGIN, "intact": True, "count": 12, "hash": verified.hash.hex()}
+    wanted = {
+        "origin": ORIGIN,
+        "intact": True,
+        "count": 12,
+        "erased": 0,
+        "hash": verified.hash.hex(),
+    }
     assert wanted == orjson.loads(as_json.stdout)
 
 
