@@ -7,9 +7,16 @@ import typer
 
 from audit.commands import audit as direct
 from audit.office import commands as again
-from clients.cli.audit import accesses, emergencies, status
+from clients.cli.audit import accesses, emergencies, exports, queries, status
 
-PARTS: Final[tuple[ModuleType, ...]] = (accesses, emergencies, status, again)
+PARTS: Final[tuple[ModuleType, ...]] = (
+    queries,
+    exports,
+    accesses,
+    emergencies,
+    status,
+    again,
+)
 """Modules with commands, each in an `app`; those that ask the service first."""
 
 app = typer.Typer(
