@@ -7,7 +7,7 @@ makes.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from audit.office.cases import (
     Access,
@@ -23,7 +23,7 @@ from audit.office.cases import (
 from audit.office.gained import Gained
 from audit.office.handles import Handles
 from audit.office.tables import case_steps, cases
-from storage.statements import run
+from storage.statements import first, run
 
 ACCESS: Final = 1
 REVIEW: Final = 2
@@ -34,6 +34,22 @@ TOLD: Final = 4
 _s, _c = case_steps.c, cases.c
 _COLUMNS: Final = tuple(column.name for column in case_steps.columns)
 _ADD: Final = f"INSERT INTO case_steps ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608
+_PUT: Final = "UPDATE case_steps SET about = :about WHERE log = :log AND place = :place"
+_OF_ACCESS: Final = (
+    *("at", "log", "place", "id", "professional", "structure", "patient"),
+    *("what", "until", "due", "owes"),
+)
+_LAST: Final = (
+    f"SELECT cases.last_at, cases.accesses, cases.review, {', '.join(f's.{c}' for c in _OF_ACCESS)}"  # noqa: S608
+    " FROM cases JOIN case_steps AS s ON s.log = cases.log AND s.place = cases.place"
+    # With a plus, or SQLite walks through all cases of the log by its primary key.
+    " WHERE cases.professional = :professional AND cases.patient = :patient AND +cases.log = :log"
+    " ORDER BY cases.place DESC LIMIT 1"
+)
+_REVIEWED: Final = "SELECT 1 FROM case_steps WHERE about = :about AND kind = 2 LIMIT 1"
+_CASE: Final = tuple(column.name for column in cases.columns)
+_DROP: Final = "DELETE FROM cases WHERE log = :log AND place = :place"
+_OPEN: Final = f"INSERT INTO cases ({', '.join(_CASE)}) VALUES (:{', :'.join(_CASE)})"  # noqa: S608
 _BLANK: Final[Mapping[str, int]] = dict.fromkeys(
     ("professional", "structure", "patient", "who", "what", "until", "due", "owes"), 0
 )
@@ -82,20 +98,22 @@ def _join(conn: Connection, accesses: Sequence[Access]) -> None:
     """Lets accesses, in the order of their logs, belong to the last case of their group, or open the next."""
     last: dict[Group, Case | None] = {}
     written: dict[tuple[int, int], Case] = {}
+    put: list[dict[str, Any]] = []
     for access in accesses:
         case = last[access.group] if access.group in last else _last(conn, access.group)
         if case is not None and case.admits(access):
             case = case.with_access(access)
-            about = case.opening.id
-            mine = and_(_s.log == access.log, _s.place == access.place)
-            conn.execute(update(case_steps).where(mine).values(about=about))
+            put.append({"about": case.opening.id, "log": access.log, "place": access.place})
         else:
-            case = opened(access, _reviews(conn, access.id))
+            reviewed = first(conn, _REVIEWED, {"about": access.id})
+            case = opened(access, _reviews(conn, access.id) if reviewed else ())
         last[access.group] = case
         written[case.opening.log, case.opening.place] = case
-    for (log, place), case in written.items():
-        conn.execute(delete(cases).where(_c.log == log, _c.place == place))
-        conn.execute(insert(cases), _case_row(case))
+    if put:
+        run(conn, _PUT, put)
+    if written:
+        run(conn, _DROP, [{"log": log, "place": place} for log, place in written])
+        run(conn, _OPEN, [_case_row(case) for case in written.values()])
 
 
 def _review(conn: Connection, about: bytes) -> None:
@@ -148,15 +166,15 @@ def _regroup(conn: Connection, group: Group, place: int) -> None:
 def _last(conn: Connection, group: Group) -> Case | None:
     """The case of a group that was opened last, by the order of its log."""
     professional, patient, log = group
-    found = select(cases).where(
-        _c.professional == professional, _c.patient == patient, _c.log == log
-    )
-    row = conn.execute(found.order_by(_c.place.desc()).limit(1)).first()
+    row = first(conn, _LAST, {"professional": professional, "patient": patient, "log": log})
     if row is None:
         return None
-    opening = _accesses(conn, and_(_s.log == row.log, _s.place == row.place))[0]
-    by = next((one for one in _reviews(conn, row.id) if one.id == row.review), None)
-    return Case(opening=opening, last_at=row.last_at, accesses=row.accesses, review=by)
+    last_at, accesses, review, *rest = row
+    opening = _access(dict(zip(_OF_ACCESS, rest, strict=True)))
+    by = None
+    if review is not None:
+        by = next(one for one in _reviews(conn, opening.id) if one.id == review)
+    return Case(opening=opening, last_at=last_at, accesses=accesses, review=by)
 
 
 def _of_group(group: Group) -> ColumnElement[bool]:
@@ -169,22 +187,23 @@ def _of_group(group: Group) -> ColumnElement[bool]:
 def _accesses(conn: Connection, condition: ColumnElement[bool]) -> list[Access]:
     """Accesses in the order of their log."""
     rows = conn.execute(select(case_steps).where(_s.kind == ACCESS, condition).order_by(_s.place))
-    return [
-        Access(
-            at=row.at,
-            log=row.log,
-            place=row.place,
-            id=row.id,
-            professional=row.professional,
-            structure=row.structure,
-            patient=row.patient,
-            mode=row.what,
-            until=row.until,
-            due=row.due,
-            owes=row.owes,
-        )
-        for row in rows
-    ]
+    return [_access(row._mapping) for row in rows]  # noqa: SLF001 - its public name
+
+
+def _access(row: Mapping[Any, Any]) -> Access:
+    return Access(
+        at=row["at"],
+        log=row["log"],
+        place=row["place"],
+        id=bytes(row["id"]),
+        professional=row["professional"],
+        structure=row["structure"],
+        patient=row["patient"],
+        mode=row["what"],
+        until=row["until"],
+        due=row["due"],
+        owes=row["owes"],
+    )
 
 
 def _reviews(conn: Connection, about: bytes) -> list[Review]:

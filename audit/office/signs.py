@@ -9,6 +9,7 @@
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Connection, delete
@@ -32,6 +33,7 @@ _NAME: Final = (
 _REGULATION: Final = "centre_15"
 _LIST: Final = "document.list"
 _MIN_LETTERS: Final = 2
+_KNOWN: Final = 16_384
 
 
 class Signs:
@@ -101,6 +103,7 @@ def family_name_of(entry: Entry) -> str:
     return family_name(subject.get("name", "")) if known and id_ else ""
 
 
+@lru_cache(_KNOWN)
 def family_name(name: str) -> str:
     """The family name in a name, in capitals, without accents and hyphens, so that two can be compared.
 
