@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.entry import Entry, rfc3339
 from audit.office.gained import EMERGENCIES, NORMAL
+from audit.office.veil import FORM
 from audit.v1 import audit_pb2 as pb
 from serving import idnat
 from serving.errors import RequestError
@@ -22,8 +23,8 @@ MODES: Final = (NORMAL, *EMERGENCIES)
 MOST_VALUES: Final = 50
 """Values of one field: each of them is a search of its own."""
 
-INS: Final = re.compile(r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
-"""The form of a patient's number: an INS-C of 22 digits, or an INS-NIR of 15 characters."""
+INS: Final = re.compile(FORM)
+"""The form of a patient's number: 22 digits, or 15 characters."""
 
 _LONGEST: Final = 128
 _RECORD: Final = 380

@@ -17,13 +17,16 @@ from serving.errors import IdentityError
 PERSONS: Final = ("patient", "representative")
 """Kinds of subjects who are no professionals: who they are says whose dossier it is."""
 
-_FORM: Final = r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}"
-_NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{_FORM})(?![0-9A-Za-z])")
+FORM: Final = r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}"
+"""The form of a patient's number: an INS-C of 22 digits, or an INS-NIR of 15 characters."""
+
+_NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{FORM})(?![0-9A-Za-z])", re.IGNORECASE)
 _BLANK: Final = "[ \u00a0\u202f]?"
 _IN_TEXT: Final = re.compile(
     rf"(?<![0-9])(?:(?:[0-9]{_BLANK}){{21}}[0-9]"
-    rf"|(?:[0-9]{_BLANK}){{5}}(?:[0-9]{_BLANK}[0-9]|2{_BLANK}[ABab]){_BLANK}(?:[0-9]{_BLANK}){{7}}[0-9])"
-    r"(?![0-9])"
+    rf"|(?:[0-9]{_BLANK}){{5}}(?:[0-9]{_BLANK}[0-9]|2{_BLANK}[AB]){_BLANK}(?:[0-9]{_BLANK}){{7}}[0-9])"
+    r"(?![0-9])",
+    re.IGNORECASE,
 )
 _DROPPED: Final = ("salt", "patient_prev")
 """With the salt, who guesses an entry could tell by its commitment, which is published."""
@@ -37,6 +40,15 @@ def veiled(entry: Entry, handles: Handles) -> Entry:
     if made == entry:
         return entry
     return cast("Entry", {name: value for name, value in made.items() if name not in _DROPPED})
+
+
+def text(value: str, handles: Handles) -> str:
+    """A free text in which each number of a patient is replaced by its pseudonym."""
+    return _IN_TEXT.sub(lambda found: _named(found, handles), value)
+
+
+def _named(found: re.Match[str], handles: Handles) -> str:
+    return handles.pseudonym(re.sub(r"[^0-9AB]", "", found[0].upper()))
 
 
 class _Veil:
@@ -56,16 +68,17 @@ class _Veil:
         if isinstance(change.get("representative"), str):
             persons.append(change["representative"])
         self._entry = entry
-        self._pseudonym = handles.pseudonym
+        self._handles = handles
         self._known = {one: handles.pseudonym(one) for one in persons if one}
-        numbers = [one for one in self._known if re.fullmatch(_FORM, one)]
+        numbers = [one for one in self._known if re.fullmatch(FORM, one, re.IGNORECASE)]
         self._inside = re.compile("|".join(map(re.escape, numbers))) if numbers else None
 
     def entry(self) -> dict[str, Any]:
         """All of it but what is dropped, if anything has to be taken away."""
         made: dict[str, Any] = self._walk(dict(self._entry), self._exact)
-        subject = made.get("subject")
-        if isinstance(subject, dict) and subject.get("kind") in PERSONS:
+        subject = made.get("subject", {})
+        # Whoever has such a number, or stands for somebody who has one, is not named, whatever the kind.
+        if subject.get("id", "") != self._entry.get("subject", {}).get("id", ""):
             made["subject"] = {k: v for k, v in subject.items() if k != "name"}
         for name in ("reason", "remarks", "change"):
             if name in made:
@@ -102,7 +115,7 @@ class _Veil:
         return _IN_TEXT.sub(self._replaced, self._exact(name, value))
 
     def _replaced(self, found: re.Match[str]) -> str:
-        return self._pseudonym(re.sub(r"[^0-9AB]", "", found[0].upper()))
+        return _named(found, self._handles)
 
     def _structures(self) -> set[str]:
         entry = self._entry

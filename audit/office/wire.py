@@ -1,14 +1,12 @@
 """Messages of `audit.v1` as values, and back, for all desks; what can't be read is told field by field."""
 
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.entry import Entry
-from audit.office import asking, office
+from audit.office import asking, office, veil
 from audit.office.asking import Asker
 from audit.office.gained import instant, micros
 from audit.office.handles import Handles
@@ -22,14 +20,6 @@ from serving.errors import RequestError
 
 Violation = tuple[str, str, str]
 """Of a request: the field, what is wrong with which value, and the remedy."""
-
-PATIENTS: Final = ("patient", "representative")
-"""Kinds of subjects whose id may tell who a patient is."""
-
-_INS: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?:[0-9]{22}|[1-478][0-9]{4}(?:2[AB]|[0-9]{2})[0-9]{8})(?![0-9A-Za-z])"
-)
-"""What looks like an INS-C (22 digits) or an INS-NIR (15 characters), in whatever text."""
 
 
 def asker(request: Any, how: How) -> Asker:  # noqa: ANN401 - any request
@@ -111,9 +101,7 @@ def entry(stored: Stored, *, hidden: Handles | None = None, case: str = "") -> p
         return pb.Entry(
             log=stored.origin, index=stored.index, at=stamp(instant(micros(at))), erased=said
         )
-    given = stored.entry
-    veil = _veil(hidden)
-    patient = given.get("patient", "")
+    given = stored.entry if hidden is None else veil.veiled(stored.entry, hidden)
     made = pb.Entry(
         log=stored.origin,
         index=stored.index,
@@ -121,9 +109,9 @@ def entry(stored: Stored, *, hidden: Handles | None = None, case: str = "") -> p
         at=stamp(instant(micros(given["at"]))),
         kind=given.get("kind", ""),
         caller=given.get("caller", ""),
-        subject=who(given, hidden=hidden),
+        subject=who(given),
         action=given.get("action", ""),
-        patient=hidden.pseudonym(patient) if hidden else patient,
+        patient=given.get("patient", ""),
         mode=given.get("mode", ""),
         effect=given.get("effect", ""),
         reason_code=given.get("reason_code", ""),
@@ -139,56 +127,43 @@ def entry(stored: Stored, *, hidden: Handles | None = None, case: str = "") -> p
     )
     if "document" in given:
         label = given["document"]
-        made.document.CopyFrom(_document(given, veil))
+        made.document.CopyFrom(_document(given))
         made.document_class = label.get("class", "")
         made.document_space = label.get("space", "")
     if "reason" in given:
         reason = given["reason"]
-        made.reason.code, made.reason.text = reason.get("code", ""), veil(reason.get("text", ""))
+        made.reason.code, made.reason.text = reason.get("code", ""), reason.get("text", "")
     return made
 
 
 def who(given: Entry, *, hidden: Handles | None = None) -> authz.Subject:
     """Who asked, of an entry; with `hidden`, a patient or representative by pseudonym and without a name."""
-    stated = given.get("subject", {})
-    id_, name = stated.get("id", ""), stated.get("name", "")
-    if hidden is not None and (
-        stated.get("kind", "") in PATIENTS or (id_ and id_ == given.get("patient", ""))
-    ):
-        id_, name = hidden.pseudonym(id_), ""
-    veil = _veil(hidden)
+    stated = (given if hidden is None else veil.veiled(given, hidden)).get("subject", {})
     return authz.Subject(
         kind=stated.get("kind", ""),
-        id=veil(id_),
+        id=stated.get("id", ""),
         profession=stated.get("profession", ""),
         structure=stated.get("structure", ""),
         authentication=stated.get("authentication", ""),
-        name=veil(name),
-        structure_name=veil(stated.get("structure_name", "")),
+        name=stated.get("name", ""),
+        structure_name=stated.get("structure_name", ""),
     )
 
 
 def veiled(text: str, hidden: Handles | None) -> str:
     """A text in which each number of a patient is replaced by its pseudonym; as it is without `hidden`."""
-    return _veil(hidden)(text)
+    return text if hidden is None else veil.text(text, hidden)
 
 
-def _document(given: Entry, veil: Callable[[str], str]) -> authz.Document:
+def _document(given: Entry) -> authz.Document:
     label, origin = given.get("document", {}), given.get("origin", {})
     return authz.Document(
-        id=veil(label.get("id", "")),
+        id=label.get("id", ""),
         type=label.get("type", ""),
-        authors=[veil(author) for author in origin.get("authors", ())],
+        authors=origin.get("authors", ()),
         author_structure=origin.get("author_structure", ""),
         system=origin.get("system", ""),
     )
-
-
-def _veil(hidden: Handles | None) -> Callable[[str], str]:
-    if hidden is None:
-        return str
-    pseudonym = hidden.pseudonym
-    return lambda text: _INS.sub(lambda found: pseudonym(found[0]), text)
 
 
 def _moment(
