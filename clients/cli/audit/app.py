@@ -7,11 +7,12 @@ import typer
 
 from audit.commands import audit as direct
 from audit.office import commands as again
-from clients.cli.audit import accesses, emergencies, exports, queries, status
+from clients.cli.audit import accesses, emergencies, exports, queries, replays, status
 
 PARTS: Final[tuple[ModuleType, ...]] = (
     queries,
     exports,
+    replays,
     accesses,
     emergencies,
     status,

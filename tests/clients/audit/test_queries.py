@@ -160,6 +160,19 @@ async def test_show(tmp_path):
         assert (1, True) == (nothing.exit_code, "no entry" in nothing.output)
 
 
+async def test_replay(tmp_path):
+    """Some decisions, or all, are decided again; one that comes out otherwise is told, and exit code 1."""
+    async with running(tmp_path) as audit:
+        ids = await filled(audit)
+        some = await dmp(audit, "replay", *ids)
+        assert (0, True) == (some.exit_code, "2 decisions come out the same" in some.output)
+        (every,) = records(await dmp(audit, "replay", "--since", "2026-01-01", "--json"))
+        assert (True, []) == (every["done"], every["different"])
+        assert int(every["same"]) >= 3
+        both = await dmp(audit, "replay", ids[0], "--effect", "deny")
+        assert (2, True) == (both.exit_code, "filter" in both.output)
+
+
 async def test_tail(tmp_path):
     """The last entries are printed, oldest first."""
     async with running(tmp_path) as audit:
