@@ -1,12 +1,17 @@
 """Questions at the auditor's desk: pages, counts, entries as they come, one entry; and what is denied."""
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from audit.database import reader, snapshot
+from audit.entry import canonical
 from audit.office import queries as module
+from audit.office.replaying import Replayer, Tally
 from audit.proof import Receipt
+from audit.reader import Erased, find
 from audit.v1 import audit_pb2 as pb
 from tests.audit.office.served import running
 from tests.service import (
@@ -307,3 +312,40 @@ async def test_replay_of_all_and_of_some(tmp_path):
         both = pb.ReplayRequest(subject=auditor(), ids=ids, filter=pb.Filter(effect="deny"))
         error = await failure(pages(audit.stub.Replay(both)))
         assert {"filter"} == set(violations(error))
+
+
+async def test_difference_is_told_once(tmp_path):
+    """An entry that says something else than its facts and policies comes out otherwise, and is told."""
+    async with running(tmp_path) as audit:
+        (id_, *_) = await filled(audit)
+        engine = reader(audit.settings.database)
+        with snapshot(engine) as conn:
+            stored = find(conn, id_)
+        altered = replace(stored, bytes=canonical({**stored.entry, "effect": "deny"}))
+
+        found = Replayer(engine).replayed(altered)
+
+        assert ("different", id_) == (found.outcome, found.id)
+        assert [("effect", "deny", "allow")] == [
+            (one.field, one.recorded, one.replayed) for one in found.differences
+        ]
+        tally = Tally()
+        tally.add(found)
+        assert [1, 0] == [len(tally.told().different), len(tally.told(done=True).different)]
+
+
+async def test_without_its_policies_nothing_is_decided_again(tmp_path):
+    """Where the policies are not kept, or the entry is gone, it is said why there is no outcome."""
+    async with running(tmp_path) as audit:
+        (id_, *_) = await filled(audit)
+        engine = reader(audit.settings.database)
+        with snapshot(engine) as conn:
+            stored = find(conn, id_)
+        unknown = replace(stored, bytes=canonical({**stored.entry, "bundle": "00" * 32}))
+        gone = replace(stored, bytes=b"", erased=Erased(bytes(32), stored.entry["at"], 0))
+
+        found = [Replayer(engine).replayed(one) for one in (unknown, gone)]
+
+        assert [("not_replayed", "unknown bundle"), ("not_replayed", "erased")] == [
+            (one.outcome, one.why) for one in found
+        ]
