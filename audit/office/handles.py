@@ -7,6 +7,7 @@ million have the same one is improbable (1 in 2,000); an entry is compared again
 import base64
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -15,6 +16,7 @@ from audit.errors import FormatError
 
 KEY_BYTES: Final = 32
 _MASK: Final = (1 << 63) - 1
+_REMEMBERED: Final = 1 << 15  # most are asked for again soon
 
 
 class Handles:
@@ -23,6 +25,7 @@ class Handles:
     def __init__(self, key: bytes) -> None:
         """Takes a key of 32 bytes."""
         self._key = key
+        self._number = lru_cache(_REMEMBERED)(self._make)
 
     @classmethod
     def kept(cls, path: Path) -> Self:
@@ -61,7 +64,7 @@ class Handles:
         digest = self._digest(b"pseudonym", patient, 10)
         return f"~{base64.b32encode(digest).decode().lower()}" if patient else ""
 
-    def _number(self, kind: bytes, id_: str) -> int:
+    def _make(self, kind: bytes, id_: str) -> int:
         if not id_:
             return 0
         return int.from_bytes(self._digest(kind, id_, 8), "big") & _MASK or 1
