@@ -21,6 +21,7 @@ from bench import (
     picture,
     populating,
     profiling,
+    query,
     recording,
     serving,
     transports,
@@ -39,6 +40,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "populating": populating.run,
     "recording": recording.run,
     "listing": listing.run,
+    "query": query.run,
 }
 WIDTH: Final = 120
 """Of the table where no terminal tells its own."""

@@ -17,6 +17,7 @@ from bench import (
     growth,
     populating,
     profiling,
+    query,
     samples,
     serving,
     synthetic,
@@ -50,7 +51,7 @@ def peers_of(policies):
 @pytest.mark.parametrize(
     "run",
     [
-        *(deciding.run, growth.run, serving.run, activating.run, profiling.run),
+        *(deciding.run, growth.run, serving.run, activating.run, profiling.run, query.run),
         *(
             pytest.param(run, marks=pytest.mark.slow)
             for run in (serving.over_tls, transports.run, populating.run)
