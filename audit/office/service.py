@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import reader, snapshot
@@ -40,6 +41,15 @@ LOG_HEALTH: Final = "dmp.log"
 TRUST_HEALTH: Final = "dmp.trust"
 
 PROBE_S: Final = 1.0
+THREADS: Final = 32
+"""So many questions to databases are under way at once."""
+
+_LIMITS: Final = {
+    "options": "-cstatement_timeout=8s -clock_timeout=5s",
+    # A server that fell silent is given up: milliseconds, then seconds.
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "5",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +121,7 @@ class Service(Served):
     async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
         settings = self._settings
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "audit"))
         check_listeners(settings.listeners, tls=settings.tls is not None)
         callers = None
         if settings.tls is not None:
@@ -228,7 +239,11 @@ def _point(settings: Settings) -> aio.Client:
 
 
 def _log_of(url: str) -> Engine:
-    """The database of the log, which must hold one by now."""
+    """The database of the log, which must hold one by now; no question to it is waited for without end."""
+    if url.startswith("postgresql"):
+        there = make_url(url)
+        given = {name: value for name, value in _LIMITS.items() if name not in there.query}
+        url = there.update_query_dict(given).render_as_string(hide_password=False)
     engine = reader(url)
     with snapshot(engine):
         return engine

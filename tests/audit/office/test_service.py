@@ -222,6 +222,23 @@ async def test_log_that_is_gone_is_told(conn, url, tmp_path):
         assert not (await status(stub)).index_trouble
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_log_that_is_locked_is_told(conn, url, engine, tmp_path):
+    """While nobody may read the log the audit answers and says so; afterwards it goes on by itself."""
+    log = fill(conn)
+    async with serving(settings_of(tmp_path, url)) as (_, stub):
+        await healthy(stub, "dmp.log")
+        await indexed(stub, 12)
+        with engine.begin() as owner:
+            owner.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            owner.execute(text("LOCK TABLE log_batches IN ACCESS EXCLUSIVE MODE"))
+            await healthy(stub, "dmp.log", well=False)
+        await healthy(stub, "dmp.log")
+        append(conn, log, draft(ALICE), batch=9)
+        await indexed(stub, 13)
+        await sealed(stub, 13)
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 async def test_index_without_room_is_told(conn, url, tmp_path):
     """While its disk is full the index stands still, and sealing goes on; then nothing is missing."""
