@@ -18,8 +18,8 @@ from audit.office.places import Place, fetch
 from audit.office.search import Question
 from audit.reader import Stored
 
-LIMIT_S: Final = 10.0
-"""Seconds for a question to the index, if nothing else is said."""
+LIMIT_S: Final = 8.0
+"""Seconds for a question to the index: less than a call may take (`audit.office.door`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ _TABLE: Final[tuple[tuple[type[Exception], int, str, str], ...]] = (
     ),
     (
         TooMuchError,
-        code_pb2.RESOURCE_EXHAUSTED,
+        code_pb2.FAILED_PRECONDITION,
         "TOO_MUCH",
         "la question est trop large ; restreignez-la, par exemple à une période",
     ),

@@ -43,7 +43,9 @@ def query(
             "subject, day (UTC); `all` for the number alone; may be repeated.",
         ),
     ] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="As tail -f: oldest first, until Ctrl-C.")
+    ] = False,
     form: Annotated[
         Format, typer.Option("--format", help="Other than table and json: all of it, as a file.")
     ] = Format.TABLE,
@@ -67,10 +69,10 @@ def query(
         _count(session, wanted, count)
     elif form in FILES:
         save(session, wanted, form, output)
+    elif follow:
+        _follow(session, wanted, form=form, last=min(limit, AT_ONCE))
     else:
         _pages(session, wanted, limit, cursor, oldest=oldest, form=form)
-        if follow:
-            _follow(session, wanted, form=form, last=0)
 
 
 @command(app)

@@ -8,7 +8,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.database import reader, snapshot
 from audit.entry import canonical
+from audit.office import counting
 from audit.office import queries as module
+from audit.office.errors import TooMuchError
 from audit.office.replaying import Replayer, Tally
 from audit.proof import Receipt
 from audit.reader import Erased, find
@@ -225,6 +227,19 @@ async def test_count_by_facets(tmp_path, database):
         assert 3 == found["action"]["document.read"]
         assert {doctor().id: 4, stranger().id: 1} == found["subject"]
         assert {NOW.date().isoformat(): 5} == found["day"]
+
+
+async def test_question_that_takes_too_long(tmp_path, monkeypatch):
+    """A question that takes too long is given up, with a remedy; nobody tries it again by himself."""
+
+    def endless(*_):
+        raise TooMuchError(8)
+
+    async with running(tmp_path) as audit:
+        monkeypatch.setattr(counting, "count", endless)
+        error = await failure(audit.stub.Count(pb.CountRequest(subject=auditor())))
+        assert (grpc.StatusCode.FAILED_PRECONDITION, "TOO_MUCH") == (error.code(), reason(error))
+        assert "narrow the question" in error.details()
 
 
 async def test_follow_tells_what_comes(tmp_path):
