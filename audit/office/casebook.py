@@ -173,7 +173,7 @@ def _last(conn: Connection, group: Group) -> Case | None:
     opening = _access(dict(zip(_OF_ACCESS, rest, strict=True)))
     by = None
     if review is not None:
-        by = next(one for one in _reviews(conn, opening.id) if one.id == review)
+        by = next((one for one in _reviews(conn, opening.id) if one.id == review), None)
     return Case(opening=opening, last_at=last_at, accesses=accesses, review=by)
 
 

@@ -63,7 +63,7 @@ async def town(folder):
 
 
 async def test_an_emergency(tmp_path):
-    """A stranger reads, the holder gets an e-mail, an auditor closes the case, and the holder sees all of it."""
+    """A stranger reads, the holder gets an e-mail, an auditor closes the case, the holder sees all of it."""
     async with town(tmp_path) as here:
         await here.record.create()
         document = await here.record.deposit()
