@@ -16,6 +16,7 @@ import orjson
 from bench import (
     activating,
     deciding,
+    following,
     growth,
     listing,
     picture,
@@ -41,6 +42,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "recording": recording.run,
     "listing": listing.run,
     "query": query.run,
+    "following": following.run,
 }
 WIDTH: Final = 120
 """Of the table where no terminal tells its own."""

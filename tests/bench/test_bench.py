@@ -14,6 +14,7 @@ from bench import __main__ as program
 from bench import (
     activating,
     deciding,
+    following,
     growth,
     populating,
     profiling,
@@ -54,7 +55,7 @@ def peers_of(policies):
         *(deciding.run, growth.run, serving.run, activating.run, profiling.run, query.run),
         *(
             pytest.param(run, marks=pytest.mark.slow)
-            for run in (serving.over_tls, transports.run, populating.run)
+            for run in (serving.over_tls, transports.run, populating.run, following.run)
         ),
     ],
     ids=lambda run: f"{run.__module__}.{run.__name__}",
