@@ -18,8 +18,9 @@ from audit.errors import Damage, IndexAheadError, LogDamagedError
 from audit.office.gained import NORMAL, Derivation, Gained, micros
 from audit.office.handles import Handles
 from audit.office.policies import Policies, Shelf
-from audit.office.tables import entries, metadata, positions
+from audit.office.tables import entries, metadata, positions, purges
 from audit.office.words import SHAPE, Shapes, Words
+from audit.retention import KIND, RETENTION, Purge
 from storage.errors import ConflictError
 from storage.statements import run
 
@@ -28,7 +29,7 @@ MOST: Final = 4096
 
 _COLUMNS: Final = tuple(column.name for column in entries.columns)
 _ADD: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608
-_p = positions.c
+_p, _e = positions.c, entries.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,9 +172,25 @@ class Index:
         for origin, after in found.after.items():
             if after != found.before[origin]:
                 _move(conn, origin, found.before[origin], after)
-        self._add(conn, found.taken)
+        told = [Purge.told(one.index, one.entry) for one in found.taken if _is_purge(one)]
+        for purge in told:
+            conn.execute(delete(purges).where(purges.c.origin == purge.log))
+            conn.execute(insert(purges), {"origin": purge.log, "end": purge.end})
+        # The bytes of an entry may still be there for a moment when it is erased already.
+        erased = {row.origin: row.end for row in conn.execute(select(purges))}
+        taken = [one for one in found.taken if one.index >= erased.get(one.origin, 0)]
+        self._add(conn, taken)
         for derivation in self._derivations:
-            derivation.take(conn, found.taken)
+            derivation.take(conn, taken)
+        for purge in told:
+            if purge.log in found.after:
+                self._erase(conn, found.after[purge.log].log, purge.end)
+
+    def _erase(self, conn: Connection, log: int, end: int) -> None:
+        """Removes all that follows from the first entries of a log."""
+        conn.execute(delete(entries).where(_e.log == log, _e.place < end))
+        for derivation in self._derivations:
+            derivation.drop(conn, log, 0, end)
 
     def _gained(
         self, log: Connection, origin: str, since: Position
@@ -262,6 +279,10 @@ def read_positions(conn: Connection) -> dict[str, Position]:
 def rule_set(rules: Sequence[str]) -> str:
     """The text that stands for the deciding rules of an entry: sorted, with a blank around each."""
     return f" {' '.join(sorted(rules))} " if rules else ""
+
+
+def _is_purge(one: Gained) -> bool:
+    return one.origin == RETENTION and one.entry.get("kind") == KIND
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:

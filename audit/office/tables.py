@@ -24,6 +24,15 @@ positions: Final = Table(
 )
 """How far each log is in the index: the index behind, the hash of the last batch and its instant."""
 
+purges: Final = Table(
+    "purges",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("end", Number, nullable=False),
+    sqlite_strict=True,
+)
+"""Up to where the entries of a log are erased, whether it was read that far or not."""
+
 words: Final = Table(
     "words",
     metadata,

@@ -1,4 +1,4 @@
-"""`dmp demo`: the two services of its own, and the story of the slides of 2011 played on real documents."""
+"""`dmp demo`: three services of its own, and the story of the slides of 2011 played on real documents."""
 
 import json
 import signal
@@ -18,8 +18,9 @@ from audit.errors import Error as LogError
 from audit.errors import LogDamagedError
 from audit.verify import verify
 from clients.cli import show
+from clients.cli.audit.link import Audit
 from clients.cli.cast import OFFICER
-from clients.cli.child import Service, keeping, serving
+from clients.cli.child import Service, auditing, keeping, serving
 from clients.cli.link import Error
 from clients.cli.onward import CARD_FILE, commands
 from clients.cli.papers import CARD
@@ -62,7 +63,7 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Start both services and play the story of the 2011 slides to them; then leave them to be tried.
+    """Start the three services and play the story of the 2011 slides to them; then leave them to be tried.
 
     Examples:
       dmp demo
@@ -82,29 +83,35 @@ def demo(
         try:
             service = stack.enter_context(serving(folder))
             record = stack.enter_context(keeping(service))
+            audit = stack.enter_context(auditing(service))
         except Error as exc:
             _fail(str(exc), 3)
         try:
-            good = _tour(service, record, voice, language, pause_s)
+            good = _tour((service, record, audit), voice, language, pause_s)
         except (Error, LogError) as exc:
             log = f"see {folder}/*.log" if keep else "--keep DIR keeps the logs of the services"
             _fail(f"{exc} ({log})", 3)
-        voice.onward(*commands(service, record, once=once, kept=keep is not None))
+        voice.onward(*commands(service, record, audit, once=once, kept=keep is not None))
         if not once:
-            _wait((service, record))
+            _wait((service, record, audit))
     raise typer.Exit(0 if good else NOT_AS_TOLD)
 
 
 def _tour(
-    service: Service, record: Service, voice: Voice, language: Language, pause_s: float
+    services: tuple[Service, Service, Service], voice: Voice, language: Language, pause_s: float
 ) -> bool:
     """Plays the story; whether all went as it says, and all is in the log."""
+    service, record, audit = services
     log = database.reader(service.database)
     (service.folder / CARD_FILE).write_text(CARD, encoding="utf-8")
-    with Point(service.address) as point, Record(record.address) as line:
+    with (
+        Point(service.address) as point,
+        Record(record.address) as line,
+        Audit(audit.address) as auditors,
+    ):
         policies = point.bundle(OFFICER.subject)
-        voice.opening((service.address, record.address), policies.bundle)
-        stage = Stage(record=line, folder=service.folder)
+        voice.opening([one.address for one in services], policies.bundle)
+        stage = Stage(record=line, audit=auditors, folder=service.folder)
         outcomes = Theatre(point, stage, log, language).play(voice, pause_s)
     decided = {policies.decision.id, *(outcome.decision.id for outcome in outcomes)}
     ending = _ending(log, record, decided)

@@ -14,7 +14,7 @@ CARD_FILE: Final = "card.yaml"
 
 
 def commands(
-    service: Service, record: Service, *, once: bool, kept: bool
+    service: Service, record: Service, audit: Service, *, once: bool, kept: bool
 ) -> tuple[list[tuple[str, Said]], Said]:
     """What to try next, in words that can be copied; and where the services are by then."""
     dmp, folder = _program(), service.folder
@@ -29,6 +29,8 @@ def commands(
             "DMP_AUTHZ": service.address,
             "DMP_DATABASE": service.database,
             "DMP_DOSSIER_DATABASE": record.record,
+            "DMP_AUDIT": audit.address,
+            "DMP_EVIDENCE": str(service.evidence),
         }
         pharmacist = f"--id {PHARMACIST.subject.id} --profession 21 --patient {INS}"
         return [
@@ -56,16 +58,26 @@ def commands(
                     "why not, and what would make it yes",
                 ),
             ),
+            (
+                f"{dmp} audit query --effect deny",
+                Said("les refus, pour l'auditrice", "what was refused, to the auditor"),
+            ),
+            (
+                f"{dmp} audit accesses {INS} --as patient --format html -o accesses.html",
+                Said("qui est venu, à garder", "who came, to keep"),
+            ),
             (f"{dmp} log tail", Said("le journal, qui a suivi", "the log, which went along")),
-            (f"{dmp} log verify", Said("… et sa preuve", "... and its proof")),
+            (f"{dmp} audit verify", Said("… et sa preuve", "... and its proof")),
             (
                 f"{dmp} audit completeness",
                 Said("un acte, une décision", "one act, one decision"),
             ),
             policies,
         ], Said(
-            f"Les services répondent sur {record.address} et {service.address}, jusqu'à Ctrl-C.",
-            f"The services go on answering at {record.address} and {service.address}, until Ctrl-C.",
+            f"Les services répondent sur {record.address}, {service.address} et {audit.address},"
+            " jusqu'à Ctrl-C.",
+            f"The services go on answering at {record.address}, {service.address} and {audit.address},"
+            " until Ctrl-C.",
         )
     log = f"{dmp} log tail --database {shlex.quote(service.database)}"
     return [
@@ -78,7 +90,8 @@ def commands(
             ),
         ),
         (f"{dmp} serve authz", Said("un point de décision à soi", "a decision point of your own")),
-        (f"{dmp} serve dossier", Said("… et un dossier", "... and a record")),
+        (f"{dmp} serve dossier", Said("… un dossier", "... a record")),
+        (f"{dmp} serve audit", Said("… et un audit", "... and an audit")),
         (
             f"{dmp} dossier find {INS}",
             Said("l'interroger, d'un autre terminal", "ask it, from another terminal"),

@@ -1,4 +1,4 @@
-"""Where the story of `dmp demo` is played: the two services, and what has come of it so far."""
+"""Where the story of `dmp demo` is played: the services, and what has come of it so far."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from authz.v1 import authz_pb2 as authz
+from clients.cli.audit.link import Audit
 from clients.cli.cast import INS, NORMAL, Person
 from clients.cli.link import RefusedError
 from clients.cli.record.link import Record
@@ -36,9 +37,10 @@ class Played:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """The record, where files go, and the documents by their names in the story."""
+    """The record, the audit, where files go, and the documents by their names in the story."""
 
     record: Record
+    audit: Audit
     folder: Path
     ids: dict[str, str] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from clients.cli.scenes.emergency import BREAK_GLASS, SAMU
 from clients.cli.scenes.hiding import ANNOUNCEMENT, MASKED, MASKING, REPLACEMENT
 from clients.cli.scenes.lines import Scene
 from clients.cli.scenes.reading import MATRIX, NEVER, UNKNOWN
+from clients.cli.scenes.review import REVIEW
 from clients.cli.scenes.rights import BLOCK, DOCTOR_S_DESK, TRACE, WITHDRAWAL
 from clients.cli.show import Said
 
@@ -31,6 +32,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     WITHDRAWAL,
     NEVER,
     DOCTOR_S_DESK,
+    REVIEW,
     TRACE,
     CLOSED,
 )
@@ -40,6 +42,7 @@ OBLIGATIONS: Final[Mapping[str, Said]] = {
     "mark_obsolete": Said("version remplacée, à marquer", "an older version, to be marked"),
     "notify_holder": Said("prévenir la patiente", "tell the patient"),
     "notify_treating_doctor": Said("prévenir le médecin traitant", "tell the treating doctor"),
+    "pseudonymise_patients": Said("patients par pseudonyme", "patients by pseudonym"),
     "review": Said("examen par une seconde personne", "review by a second person"),
     "show_mode": Said("mode affiché à l'écran", "mode shown on screen"),
     "warn_hidden_from_patient": Said(

@@ -79,7 +79,7 @@ class Voice(Protocol):
     """How the story is told."""
 
     def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
-        """Says what answers: the decision point, and the record."""
+        """Says what answers: the decision point, the record, the audit."""
 
     def scene(self, number: int, scene: Scene) -> None:
         """Begins a scene."""
@@ -105,9 +105,9 @@ class Lines:
 
     def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
         """The addresses and the policies."""
-        authz, dossier = addresses
+        authz, dossier, audit = addresses
         found = {"bundle": bundle.digest, "rules": bundle.rules}
-        _print({"address": authz, "dossier": dossier, **found})
+        _print({"address": authz, "dossier": dossier, "audit": audit, **found})
 
     def scene(self, number: int, scene: Scene) -> None:  # noqa: ARG002 - the number is enough
         """Nothing by itself: its number is in each line."""
@@ -165,8 +165,10 @@ _SUBTITLE: Final = Said(
     "The slides of 2011, played on real documents: each answer is a decision already on record.",
 )
 _SERVED: Final = Said(
-    "{rules} règles, empreinte {digest} ; le point de décision sur {authz}, le dossier sur {dossier}",
-    "{rules} rules, digest {digest}; the decision point at {authz}, the record at {dossier}",
+    "{rules} règles, empreinte {digest} ; le point de décision sur {authz}, le dossier sur {dossier},"
+    " l'audit sur {audit}",
+    "{rules} rules, digest {digest}; the decision point at {authz}, the record at {dossier},"
+    " the audit at {audit}",
 )
 _WANTED: Final = Said("l'histoire voulait", "the story wanted")
 _LOG: Final = Said("Le journal", "The log")
@@ -215,10 +217,8 @@ class Screen:
 
     def opening(self, addresses: Sequence[str], bundle: pb.Bundle) -> None:
         """A headline, and what answers."""
-        authz, dossier = addresses
-        served = self._say(_SERVED).format(
-            rules=bundle.rules, digest=bundle.digest[:12], authz=authz, dossier=dossier
-        )
+        where = dict(zip(("authz", "dossier", "audit"), addresses, strict=True))
+        served = self._say(_SERVED).format(rules=bundle.rules, digest=bundle.digest[:12], **where)
         self._console.print()
         self._console.print(Text("dmp demo", style="bold"))
         self._console.print(Text(self._say(_SUBTITLE)))

@@ -10,10 +10,13 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from audit.database import reader, snapshot
+from audit.reader import batches
 from authz import ins
 from authz.errors import InsError
 from clients.cli import cast
 from clients.cli.app import app
+from clients.cli.scenes.review import REVIEW
 from clients.cli.story import OBLIGATIONS, SCENES
 from clients.cli.tell import Ending
 from tests.shared import ROOT
@@ -155,7 +158,7 @@ def test_story_as_data(data):
     assert lines[-1]["log"]["verified"]
     assert lines[-1]["log"]["missing"] == 0
     assert lines[-1]["record"]["faults"] == 0
-    assert lines[-1]["record"]["acts"] >= len(LINES)
+    assert lines[-1]["record"]["acts"] >= len(LINES) - len(REVIEW.lines)
 
 
 def test_obligations_have_words(data):
@@ -167,7 +170,7 @@ def test_obligations_have_words(data):
 
 
 def test_the_log_is_kept(data, folder):
-    """With `--keep` the log can be read and verified after the service has stopped."""
+    """With `--keep` the log can be read and verified after the services have stopped; it may have grown."""
     url = f"sqlite:///{folder}/dmp.db"
 
     verified = dmp("log", "verify", "--json", "--database", url)
@@ -179,7 +182,10 @@ def test_the_log_is_kept(data, folder):
     expected = json.loads(data.stdout.splitlines()[-1])
     found = json.loads(verified.stdout)
     assert found["intact"]
-    assert (expected["log"]["entries"], expected["log"]["hash"]) == (found["count"], found["hash"])
+    assert expected["log"]["entries"] <= found["count"]
+    with snapshot(reader(url)) as conn:
+        links = {batch.end: batch.hash.hex() for batch in batches(conn, "authz-1")}
+    assert expected["log"]["hash"] == links[expected["log"]["entries"]]
     assert json.loads(held.stdout)["holds"]
     assert json.loads(held.stdout)["acts"] == expected["record"]["acts"]
 
@@ -240,14 +246,15 @@ def test_the_service_stays(ending):
         (listing,) = (line for line in lines if "dossier list" in line)
 
         asked = dmp(*question.split()[1:], **given)
-        logged = dmp("log", "tail", "-n", "1", "--json", **given)
+        logged = dmp("log", "tail", "-n", "5", "--json", **given)
         listed = dmp(*listing.split()[1:], **given)
         tour.send_signal(ending)
         ended = tour.wait(20)
         gone = [dmp(*line.split()[1:], **given).returncode for line in (question, listing)]
 
         assert (asked.returncode, asked.stdout.split()[:2]) == (1, ["DENY", "NOT_AUTHORISED"])
-        assert json.loads(logged.stdout)["reason_code"] == "NOT_AUTHORISED"
+        last = {json.loads(line)["reason_code"] for line in logged.stdout.splitlines()}
+        assert "NOT_AUTHORISED" in last
         assert (listed.returncode, "(corrigé)" in listed.stdout) == (0, True)
         assert (ended, gone) == (0, [3, 3])
     finally:
