@@ -3,11 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from pysqlite3 import dbapi2
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, inspect, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from audit.errors import AddressError, UnreachableError
@@ -17,11 +27,15 @@ _WAIT_S: Final = 5
 """How long to wait for a writer, or for a server that does not answer, in seconds."""
 
 
-def reader(url: str) -> Engine:
+def reader(url: str, *, kept: int = 0) -> Engine:
     """An engine that only reads; nothing is opened yet.
 
     SQLite is opened read-only and takes no part in checkpoints; PostgreSQL is told the same. Each
     transaction sees one state of the database.
+
+    Args:
+        url: of the database.
+        kept: so many connections to PostgreSQL stay open between two uses, until the engine is disposed of.
 
     Raises:
         AddressError: `url` is no address of a database that can hold a log.
@@ -35,7 +49,7 @@ def reader(url: str) -> Engine:
             parsed,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
-            poolclass=NullPool,  # a connection is closed after use: nobody closes the engine
+            **_pool(kept),
             connect_args={} if "connect_timeout" in parsed.query else {"connect_timeout": _WAIT_S},
         )
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as exc:
@@ -60,6 +74,12 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     except DBAPIError as exc:
         cause = " ".join(str(exc.orig).split())
         raise UnreachableError(f"`{place}` cannot be read: {cause}") from exc
+
+
+def _pool(kept: int) -> dict[str, Any]:
+    if not kept:  # a connection is closed after use: nobody closes the engine
+        return {"poolclass": NullPool}
+    return {"poolclass": QueuePool, "pool_size": kept, "max_overflow": -1, "pool_pre_ping": True}
 
 
 def _sqlite(path: str) -> Engine:

@@ -74,6 +74,7 @@ _BUNDLES: Final = tuple(f"{n:02x}" * 32 for n in range(20))
 class Population:
     """Who is spoken of in the log, by numbers from which ids are made."""
 
+    entries: int
     patients: int
     professionals: int
     structures: int
@@ -94,7 +95,7 @@ def _section(kind: str, count: int, rounds: int, tell: Tell) -> Section:
         figures = [_taking_in(log, index, people, max(1_000, count // 50))]
         index.dispose()
         kept = _Kept(log, people, count)
-        index, readable = opened(index_url, read_only=True), reader(log_url)
+        index, readable = opened(index_url, read_only=True), reader(log_url, kept=1)
         browser = Browser(index, readable, Handles(_KEY), limit_s=_TIMEOUT_S)
         figures += _pages(browser, index, kept, rounds, tell)
         figures += _counts(index, kept)
@@ -118,6 +119,7 @@ def _database(kind: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 def _population(count: int) -> Population:
     return Population(
+        entries=count,
         patients=max(1, count // 100),
         professionals=max(1, count // 1_000),
         structures=max(1, count // 10_000),
@@ -180,7 +182,7 @@ def _drawn(place: int, people: Population) -> dict[str, Any]:
         "effect": "deny" if verdict >= 54 else "allow",
         "reason": _REASONS[verdict * 2 // 3],
         "rules": _RULES[verdict],
-        "bundle": _BUNDLES[place * 20 // (20 * 1_000_000) % 20],
+        "bundle": _BUNDLES[place // max(1, people.entries // len(_BUNDLES)) % len(_BUNDLES)],
     }
 
 

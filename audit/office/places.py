@@ -1,11 +1,11 @@
 """Reads entries of the log by their places, each batch once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from audit.entry import rfc3339
 from audit.office.gained import instant
@@ -13,11 +13,25 @@ from audit.reader import Batch, Stored
 from audit.tables import log_batches
 from storage.statements import first
 
-_HOLDING: Final = f"""
-    SELECT {", ".join(column.name for column in log_batches.columns)} FROM log_batches
+_AT_ONCE: Final = 64
+"""Places whose batches are read at once: bounds memory."""
+
+_COLUMNS: Final = ", ".join(column.name for column in log_batches.columns)
+_ONE: Final = f"""
+    SELECT {_COLUMNS} FROM log_batches
     WHERE origin = :origin AND first_index <= :index AND at = :at
     ORDER BY first_index DESC LIMIT 1
 """  # noqa: S608 - names of columns
+_ALL: Final = text(f"""
+    SELECT DISTINCT ON (first_index) holding.*
+    FROM unnest(CAST(:indexes AS bigint[]), CAST(:ats AS text[])) AS place (index, instant)
+    CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM log_batches
+        WHERE origin = :origin AND first_index <= place.index AND at = place.instant COLLATE "C"
+        ORDER BY first_index DESC LIMIT 1
+    ) AS holding
+    ORDER BY first_index
+""")  # noqa: S608 - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -41,25 +55,51 @@ def fetch(log: Connection, places: Iterable[Place]) -> dict[Place, Stored]:
     """
     found: dict[Place, Stored] = {}
     for origin, wanted in groupby(sorted(set(places)), key=lambda place: place.origin):
-        found |= _of_one_log(log, origin, wanted)
+        found |= _of_one_log(log, origin, list(wanted))
     return found
 
 
-def _of_one_log(log: Connection, origin: str, wanted: Iterator[Place]) -> dict[Place, Stored]:
+def _of_one_log(log: Connection, origin: str, wanted: Sequence[Place]) -> dict[Place, Stored]:
     found: dict[Place, Stored] = {}
-    batch: Batch | None = None
-    stored: list[Stored] = []
-    for place in wanted:
-        if batch is None or place.index >= batch.end:
-            batch = _holding(log, origin, place)
-            stored = [] if batch is None else batch.stored()
-        if batch is not None and batch.first_index <= place.index < batch.end:
-            found[place] = stored[place.index - batch.first_index]
+    several = log.dialect.name == "postgresql"
+    for begin in range(0, len(wanted), _AT_ONCE):
+        places = wanted[begin : begin + _AT_ONCE]
+        batches = (
+            _all_holding(log, origin, places) if several else _each_holding(log, origin, places)
+        )
+        left = iter(places)
+        place = next(left, None)
+        for batch in batches:
+            stored = batch.stored()
+            while place is not None and place.index < batch.end:
+                if place.index >= batch.first_index:
+                    found[place] = stored[place.index - batch.first_index]
+                place = next(left, None)
     return found
 
 
-def _holding(log: Connection, origin: str, place: Place) -> Batch | None:
-    """The batch of a place; by its instant, too, which tells PostgreSQL in which month to look."""
-    at = rfc3339(instant(place.at))
-    row = first(log, _HOLDING, {"origin": origin, "index": place.index, "at": at})
-    return None if row is None else Batch(*row)
+def _each_holding(log: Connection, origin: str, places: Sequence[Place]) -> Iterator[Batch]:
+    """The batches of these places one by one: in SQLite a statement costs next to nothing."""
+    end = 0
+    for place in places:
+        if place.index >= end:
+            row = first(log, _ONE, {"origin": origin, "index": place.index, "at": _text(place)})
+            if row is not None:
+                batch = Batch(*row)
+                end = batch.end
+                yield batch
+
+
+def _all_holding(log: Connection, origin: str, places: Sequence[Place]) -> Iterator[Batch]:
+    """The same in one statement; by their instants PostgreSQL knows in which months to look."""
+    given = {
+        "origin": origin,
+        "indexes": [place.index for place in places],
+        "ats": [_text(place) for place in places],
+    }
+    for row in log.execute(_ALL, given):
+        yield Batch(*row)
+
+
+def _text(place: Place) -> str:
+    return rfc3339(instant(place.at))

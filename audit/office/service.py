@@ -41,6 +41,9 @@ LOG_HEALTH: Final = "dmp.log"
 TRUST_HEALTH: Final = "dmp.trust"
 
 PROBE_S: Final = 1.0
+
+_KEPT: Final = 4
+"""Connections to the log that stay open: to make one takes PostgreSQL longer than most questions do."""
 THREADS: Final = 32
 """So many questions to databases are under way at once."""
 
@@ -127,6 +130,7 @@ class Service(Served):
         if settings.tls is not None:
             callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
         log = await asyncio.to_thread(_log_of, settings.database)
+        opened.callback(log.dispose)
         held = ExitStack()
         opened.callback(held.close)
         writer, index = await asyncio.to_thread(_index_of, settings.index, held)
@@ -191,12 +195,14 @@ class Service(Served):
 
     async def _probe(self, log: Engine, index: Engine, following: Following) -> None:
         """Looks each second how all is, and tells."""
+        file = _file(index)  # connections that are open would go on with one that was removed
         while True:
             await asyncio.sleep(PROBE_S)
             answers = await asyncio.gather(
                 _to_the_end(_readable, log, log_batches.name),
                 _to_the_end(_readable, index, entries.name),
             )
+            answers[1] &= _file(index) == file
             if not answers[0]:
                 self.metrics.failures.labels("log").inc()
             following.measure()
@@ -244,7 +250,7 @@ def _log_of(url: str) -> Engine:
         there = make_url(url)
         given = {name: value for name, value in _LIMITS.items() if name not in there.query}
         url = there.update_query_dict(given).render_as_string(hide_password=False)
-    engine = reader(url)
+    engine = reader(url, kept=_KEPT)
     with snapshot(engine):
         return engine
 
@@ -256,6 +262,16 @@ def _index_of(url: str, held: ExitStack) -> Sequence[Engine]:
     for engine in engines:
         held.callback(engine.dispose)
     return engines
+
+
+def _file(engine: Engine) -> int | None:
+    """Which file a database of SQLite is; None where there is none."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        return Path(engine.url.database or "").stat().st_ino
+    except OSError:
+        return None
 
 
 async def _to_the_end(work: Callable[[Engine, str], bool], engine: Engine, table: str) -> bool:
