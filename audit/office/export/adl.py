@@ -110,10 +110,12 @@ def _asked(entry: Entry) -> Record:
         context["reason"] = dict(entry["reason"])
     if "about" in entry:
         context["about"] = entry["about"]
-    resource: Record = {"type": "patient", "id": entry.get("patient", "")}
+    patient = entry.get("patient", "")
+    about = "patient" if patient else entry.get("action", "").partition(".")[0]
+    resource: Record = {"type": about, "id": patient}
     if "document" in entry:
         properties = {
-            "patient": entry.get("patient", ""),
+            "patient": patient,
             **{name: value for name, value in document.items() if name != "id"},
             "origin": dict(entry.get("origin", {})),
         }

@@ -23,6 +23,9 @@ _HEADS: Final = (
     Said("effet", "effect"),
     Said("motif", "reason"),
 )
+_WIDTHS: Final = (19, 16, 16, 17, 6, 10)
+"""Columns of characters at least, so that portions stand below one another."""
+
 _ERASED: Final = Said("effacée", "erased")
 _NONE: Final = Said("aucune entrée", "no entry")
 _BEHIND: Final = Said(
@@ -41,6 +44,8 @@ def table(entries: Iterable[pb.Entry], language: Language, *, header: bool = Tru
     """One line an entry: when, who, what, about whom, decided how and why."""
     made = look.table(*(one.text(language) for one in _HEADS), whole=(0, 3, 4))
     made.show_header = header
+    for column, width in zip(made.columns, _WIDTHS, strict=True):
+        column.min_width = width
     for one in entries:
         made.add_row(*_row(one, language))
     return made

@@ -122,6 +122,12 @@ def test_what_the_ehds_asks_for_is_there():
     assert "10B0152872" == asked["resource"]["properties"]["origin"]["author_structure"]
 
 
+def test_what_is_about_nobody_says_about_what():
+    """A question about no patient is about what its action speaks of."""
+    made = record(entry(patient="", document=None, action="log.query"))
+    assert {"type": "log", "id": ""} == made["body"]["adl.core.request"]["resource"]
+
+
 def test_file_holds_decisions_alone():
     """Starts, activations and erased entries are no records."""
     start = entry(kind="start", effect=None, subject=None, patient="")
