@@ -198,16 +198,15 @@ class Service(Served):
         file = _file(index)  # connections that are open would go on with one that was removed
         while True:
             await asyncio.sleep(PROBE_S)
-            answers = await asyncio.gather(
+            log_well, index_well = await asyncio.gather(
                 _to_the_end(_readable, log, log_batches.name),
                 _to_the_end(_readable, index, entries.name),
             )
-            answers[1] &= _file(index) == file
-            if not answers[0]:
+            if not log_well:
                 self.metrics.failures.labels("log").inc()
             following.measure()
-            found = dict.fromkeys(SERVICES, answers[1])
-            await self._tell_all({**found, LOG_HEALTH: answers[0], **following.health()})
+            found = dict.fromkeys(SERVICES, index_well and _file(index) == file)
+            await self._tell_all({**found, LOG_HEALTH: log_well, **following.health()})
 
     async def _tell_all(self, found: Mapping[str, bool]) -> None:
         for name, well in found.items():

@@ -18,6 +18,7 @@ from audit.office.service import Service
 from audit.trusted import NONE, Group, Trust, Witness
 from audit.v1 import audit_pb2 as pb
 from audit.v1 import audit_pb2_grpc as rpc
+from storage.database import connect
 from storage.errors import DatabaseError
 from tests.audit.keys import witness_key
 from tests.audit.office.served import process, running, serving, settings_of
@@ -26,6 +27,11 @@ from tests.audit.test_witness import serving as witness
 from tests.audit.world import ALICE, ORIGIN, append, draft, fill
 from tests.service import CHANNEL, doctor, door, opening, reading, until
 from tests.service import process as deciding
+
+CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 async def health(channel, name=""):
@@ -220,6 +226,48 @@ async def test_log_that_is_gone_is_told(conn, url, tmp_path):
         append(conn, log, draft(ALICE), batch=9)
         await indexed(stub, 13)
         assert not (await status(stub)).index_trouble
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_index_that_is_gone_is_told(conn, url, tmp_path):
+    """Where the file of the index was removed the service says so, though its connections are open still."""
+    fill(conn)
+    async with (
+        serving(settings_of(tmp_path, url)) as (service, stub),
+        grpc.aio.insecure_channel(service.addresses[0], options=CHANNEL) as channel,
+    ):
+
+        async def ill():
+            return not await health(channel)
+
+        async def well():
+            return await health(channel)
+
+        await indexed(stub, 12)
+        with gone(tmp_path / "audit.db"):
+            await until(ill)
+        await until(well)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_connections_that_are_cut_are_made_again(conn, url, tmp_path):
+    """When the server ends all connections, that is told, and following goes on with new ones."""
+    fill(conn)
+    conn.close()
+    async with serving(settings_of(tmp_path, url)) as (service, stub):
+        await sealed(stub, 12)
+        engine = connect(url)
+        with engine.connect() as other:
+            other.execute(text(CUT))
+            other.commit()
+            fill(other, "two")
+        await indexed(stub, 24)
+        await sealed(stub, 24)
+        for part in ("dmp.log", "dmp.index", "dmp.tree"):
+            await healthy(stub, part)
+        value = service.registry.get_sample_value
+        assert value("audit_failures_total", {"part": "index"}) > 0
+        engine.dispose()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
