@@ -76,7 +76,7 @@ def _again(url: str, index: str, key: Path) -> tuple[int, float]:
             MIGRATIONS.downgrade(engine)
             MIGRATIONS.migrate(engine)
             handles = Handles.kept(key)
-            again = Index(engine, handles, derivations(handles))
+            again = Index(engine, handles, derivations(handles, log))
             with _progress() as progress:
                 task = progress.add_task("entries", total=total)
                 while True:

@@ -356,6 +356,8 @@ class Following:
         self.indexing = indexing
         self.sealing = sealing
         self._metrics = metrics
+        self.alarms = 0
+        """Decisions that come out otherwise when they are made again, as was seen last."""
 
     def start(self) -> None:
         """Begins."""
@@ -376,9 +378,10 @@ class Following:
         )
 
     def health(self) -> Mapping[str, bool]:
-        """How index, tree and witnesses are, by their names in the health service."""
+        """How index, decisions, tree and witnesses are, by their names in the health service."""
         return {
             "dmp.index": self.indexing.progress.well,
+            "dmp.replay": self.alarms == 0,
             "dmp.tree": self.sealing.progress.well,
             "dmp.witness": self.sealing.witnessed,
         }
@@ -388,6 +391,7 @@ class Following:
         index, tree = self.indexing.progress, self.sealing.progress
         self._metrics.index_behind.set(index.behind)
         self._metrics.index_lag.set(_shown(index.lag_s))
+        self._metrics.alarms.set(self.alarms)
         self._metrics.tree_behind.set(tree.behind)
         self._metrics.tree_lag.set(_shown(tree.lag_s))
 

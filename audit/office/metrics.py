@@ -62,6 +62,9 @@ class Metrics:
         self.last_witness = self._gauge(
             "audit_last_witness_timestamp_seconds", "When a cosigned checkpoint was published last."
         )
+        self.alarms = self._gauge(
+            "audit_decided_otherwise", "Decisions that come out otherwise when made again."
+        )
         self._trust = self._gauge(
             "audit_trust_sound", "1 while the newest certificates and lists are in use."
         )

@@ -5,9 +5,10 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from audit.entry import Entry
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
-from authz.replay import Bundle, BundleError, Outcome, replay, restored
+from authz.replay import Bundle, BundleError, Outcome, Replayed, replay, restored
 
 _QUERY: Final = text("SELECT content FROM bundles WHERE digest = :digest")
 _KEPT: Final = 16
@@ -29,13 +30,16 @@ class Replayer:
         """
         made = pb.Replayed(log=stored.origin, index=stored.index)
         entry = None if stored.erased is not None else stored.entry
-        bundle = None if entry is None else self._bundle(entry.get("bundle", ""))
-        found = replay(entry, bundle)
+        found = self.again(entry)
         made.id = "" if entry is None else entry.get("id", "")
         made.outcome, made.why = found.outcome.value, found.why.value if found.why else ""
         for one in found.differences:
             made.differences.add(field=one.field, recorded=one.recorded, replayed=one.replayed)
         return made
+
+    def again(self, entry: Entry | None) -> Replayed:
+        """What came of deciding it again; None is one that was erased."""
+        return replay(entry, None if entry is None else self._bundle(entry.get("bundle", "")))
 
     def _bundle(self, digest: str) -> Bundle | None:
         """The bundle with this digest; None where it is not kept, or not that one."""

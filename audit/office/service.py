@@ -7,13 +7,14 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.database import reader, snapshot
+from audit.office.alarms import count
 from audit.office.asking import Asking
 from audit.office.database import alone, opened
 from audit.office.derived import derivations
@@ -53,6 +54,9 @@ _LIMITS: Final = {
     "tcp_user_timeout": "10000",
     "keepalives_idle": "5",
 }
+
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,7 @@ class Service(Served):
             Indexing(
                 log,
                 self.metrics,
-                index=Index(writer, handles, derivations(handles)),
+                index=Index(writer, handles, derivations(handles, log)),
                 clock=self._clock,
             ),
             Sealing(
@@ -198,9 +202,10 @@ class Service(Served):
         file = _file(index)  # connections that are open would go on with one that was removed
         while True:
             await asyncio.sleep(PROBE_S)
-            log_well, index_well = await asyncio.gather(
+            log_well, index_well, following.alarms = await asyncio.gather(
                 _to_the_end(_readable, log, log_batches.name),
                 _to_the_end(_readable, index, entries.name),
+                _to_the_end(_alarms, index, following.alarms),
             )
             if not log_well:
                 self.metrics.failures.labels("log").inc()
@@ -273,14 +278,25 @@ def _file(engine: Engine) -> int | None:
         return None
 
 
-async def _to_the_end(work: Callable[[Engine, str], bool], engine: Engine, table: str) -> bool:
+async def _to_the_end(
+    work: Callable[[Engine, Given], Found], engine: Engine, given: Given
+) -> Found:
     """Waits for work in a thread even when cancelled: it must not outlive the database that it looks at."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, engine, table))
+    task = asyncio.ensure_future(asyncio.to_thread(work, engine, given))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await task
         raise
+
+
+def _alarms(engine: Engine, before: int) -> int:
+    """How many decisions come out otherwise; as before while that can't be read."""
+    try:
+        with engine.connect() as conn:
+            return count(conn)
+    except SQLAlchemyError:
+        return before
 
 
 def _readable(engine: Engine, table: str) -> bool:

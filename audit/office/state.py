@@ -26,12 +26,12 @@ class State:
             index_lag=indexing.progress.lag_s,
             tree_lag=sealing.progress.lag_s,
             index_trouble=indexing.progress.trouble,
+            decided_otherwise=self._following.alarms,
             logs=[
-                pb.LogStatus(
-                    log=origin,
+                _log(
+                    sealing.standings.get(origin, Standing(origin=origin)),
                     stored=indexing.stored.get(origin, 0),
                     indexed=indexing.taken.get(origin, 0),
-                    **_sealed(sealing.standings.get(origin, Standing(origin=origin))),
                 )
                 for origin in logs
             ],
@@ -39,12 +39,13 @@ class State:
         )
 
 
-def _sealed(one: Standing) -> dict[str, object]:
-    return {
-        "sealed": one.size or 0,
-        "trouble": one.trouble,
-        "refused": one.refused,
-        "witnesses": [
-            pb.WitnessStatus(name=name, trouble=trouble) for name, trouble in one.witnesses
-        ],
-    }
+def _log(one: Standing, *, stored: int, indexed: int) -> pb.LogStatus:
+    return pb.LogStatus(
+        log=one.origin,
+        stored=stored,
+        indexed=indexed,
+        sealed=one.size or 0,
+        trouble=one.trouble,
+        refused=one.refused,
+        witnesses=[pb.WitnessStatus(name=name, trouble=why) for name, why in one.witnesses],
+    )

@@ -24,6 +24,16 @@ positions: Final = Table(
 )
 """How far each log is in the index: the index behind, the hash of the last batch and its instant."""
 
+alarms: Final = Table(
+    "alarms",
+    metadata,
+    Column("log", Integer, primary_key=True, autoincrement=False),
+    Column("place", Number, primary_key=True, autoincrement=False),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+"""Entries of which the decision comes out otherwise when it is made again."""
+
 purges: Final = Table(
     "purges",
     metadata,

@@ -1672,19 +1672,22 @@ class ReadStatusResponse(_message.Message):
     INDEX_TROUBLE_FIELD_NUMBER: _builtins.int
     LOGS_FIELD_NUMBER: _builtins.int
     HEALTH_FIELD_NUMBER: _builtins.int
+    DECIDED_OTHERWISE_FIELD_NUMBER: _builtins.int
     index_lag: _builtins.float
     """how long ago the index had all that was stored then, in seconds; absent before it ever had"""
     tree_lag: _builtins.float
     """the same of what is sealed"""
     index_trouble: _builtins.str
     """why nothing is taken into the index at present; empty if all is well"""
+    decided_otherwise: _builtins.int
+    """decisions that come out otherwise when they are made again"""
     @_builtins.property
     def standing(self) -> Global___Standing: ...
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogStatus]: ...
     @_builtins.property
     def health(self) -> _containers.ScalarMap[_builtins.str, _builtins.bool]:
-        """as of the health service: dmp.log, dmp.index, dmp.tree, dmp.witness, dmp.trust"""
+        """as of the health service: dmp.log, dmp.index, dmp.replay, dmp.tree, dmp.witness, dmp.trust"""
 
     def __init__(
         self,
@@ -1695,10 +1698,11 @@ class ReadStatusResponse(_message.Message):
         index_trouble: _builtins.str = ...,
         logs: _abc.Iterable[Global___LogStatus] | None = ...,
         health: _abc.Mapping[_builtins.str, _builtins.bool] | None = ...,
+        decided_otherwise: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag", "_tree_lag", b"_tree_lag", "index_lag", b"index_lag", "standing", b"standing", "tree_lag", b"tree_lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag", "_tree_lag", b"_tree_lag", "health", b"health", "index_lag", b"index_lag", "index_trouble", b"index_trouble", "logs", b"logs", "standing", b"standing", "tree_lag", b"tree_lag"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag", "_tree_lag", b"_tree_lag", "decided_otherwise", b"decided_otherwise", "health", b"health", "index_lag", b"index_lag", "index_trouble", b"index_trouble", "logs", b"logs", "standing", b"standing", "tree_lag", b"tree_lag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__index_lag: _TypeAlias = _typing.Literal["index_lag"]  # noqa: Y015
     _WhichOneofArgType__index_lag: _TypeAlias = _typing.Literal["_index_lag", b"_index_lag"]  # noqa: Y015

@@ -19,6 +19,9 @@ app = typer.Typer()
 _HEALTH: Final = {
     "dmp.log": Said("le journal est lisible", "the log can be read"),
     "dmp.index": Said("l'index suit le journal", "the index follows the log"),
+    "dmp.replay": Said(
+        "les décisions refaites sont les mêmes", "decisions that are made again come out the same"
+    ),
     "dmp.tree": Said("le journal est scellé", "the log is sealed"),
     "dmp.witness": Said("les témoins contresignent", "the witnesses cosign"),
     "dmp.trust": Said("les certificats sont à jour", "the certificates are up to date"),
@@ -33,6 +36,10 @@ _HEADS: Final = (
 _UNTIL: Final = Said("complet jusqu'au", "complete until")
 _NOTHING: Final = Said("rien n'est encore indexé", "nothing is in the index yet")
 _LAG: Final = Said("retard : index {}, sceau {}", "lag: index {}, seal {}")
+_OTHERWISE: Final = Said(
+    "{} décisions refaites autrement : `dmp audit replay` dit lesquelles",
+    "{} decisions come out otherwise: `dmp audit replay` tells which",
+)
 _NEVER: Final = Said("jamais à jour", "never up to date")
 
 
@@ -73,6 +80,9 @@ def _parts(answer: pb.ReadStatusResponse, session: Session) -> Iterable[Renderab
         yield Text(f"{session.say(_UNTIL)} {at:%Y-%m-%d %H:%M:%S} UTC")
     else:
         yield Text(session.say(_NOTHING))
+    if answer.decided_otherwise:
+        otherwise = session.say(_OTHERWISE).format(answer.decided_otherwise)
+        yield Text(otherwise, style="red")
     if answer.index_trouble:
         yield Text(f"index: {answer.index_trouble}", style="red")
     if answer.logs:

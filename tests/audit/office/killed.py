@@ -70,7 +70,10 @@ def following(url, index, evidence, key):
     engine, handles, metrics = opened(index), Handles.kept(Path(key)), Metrics()
     both = Following(
         Indexing(
-            reader(url), metrics, index=Index(engine, handles, derivations(handles)), clock=utc_now
+            reader(url),
+            metrics,
+            index=Index(engine, handles, derivations(handles, reader(url))),
+            clock=utc_now,
         ),
         Sealing(
             reader(url),
@@ -160,7 +163,7 @@ def check(url, given, engine, stored):
             time.sleep(0.02)
     found = told(engine)
     handles = Handles.kept(Path(given[3]))
-    again = Index(engine, handles, derivations(handles))
+    again = Index(engine, handles, derivations(handles, reader(url)))
     again.clear()
     assert follow(again, url) == stored
     assert told(engine) == found

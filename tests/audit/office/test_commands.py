@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from typer.testing import CliRunner
 
 from audit.__main__ import main
+from audit.database import reader
 from audit.office.database import opened
 from audit.office.derived import derivations
 from audit.office.handles import Handles
@@ -80,7 +81,9 @@ def test_index_is_made_again(settings, again):
     """Whatever was in the index, afterwards all of the log is, and nothing else."""
     engine = opened(settings.index)
     handles = Handles.kept(settings.key)
-    follow(Index(engine, handles, derivations(handles)), settings.database)
+    follow(
+        Index(engine, handles, derivations(handles, reader(settings.database))), settings.database
+    )
     with engine.begin() as conn:
         conn.execute(delete(entries).where(entries.c.place < 5))
         conn.execute(positions.update().values(at=0))
