@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -114,6 +115,27 @@ async def test_follows_within_a_second(tmp_path):
                     assert sorted(took)[len(took) // 2] < 1
                 audit.signal(signal.SIGTERM)
                 assert audit.wait() == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_who_may_read_three_tables_may_follow(conn, url, engine, tmp_path):
+    """On PostgreSQL the audit needs no more of the log's database than to read log and bundles."""
+    fill(conn)
+    role = "dmp_auditor"
+    with engine.begin() as owner:
+        owner.execute(text(f"CREATE ROLE {role} LOGIN"))
+        owner.execute(text(f"GRANT SELECT ON log_head, log_batches, bundles TO {role}"))
+    try:
+        settings = settings_of(tmp_path, url, index=f"sqlite:///{tmp_path}/audit.db")
+        settings = replace(settings, database=url.replace("://dmp@", f"://{role}@"))
+        async with serving(settings) as (_, stub):
+            await sealed(stub, 12)
+            await indexed(stub, 12)
+            await healthy(stub, "dmp.log")
+    finally:
+        with engine.begin() as owner:
+            owner.execute(text(f"DROP OWNED BY {role}"))
+            owner.execute(text(f"DROP ROLE {role}"))
 
 
 async def test_new_log_is_followed(conn, url, tmp_path):
