@@ -4,7 +4,7 @@ The index knows persons by numbers only, and two may share one: what is found is
 again before it is shown (`audit.office.queries`).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from audit.entry import rfc3339
 from audit.office.cursor import Position
-from audit.office.filters import Filter
+from audit.office.filters import MODES, Filter
 from audit.office.gained import EMERGENCIES, micros
 from audit.office.handles import Handles
 from audit.office.tables import entries, positions, shapes, words
@@ -39,6 +39,9 @@ _PLACE: Final = (_e.at, _e.log, _e.place)
 _NONE: Final[ColumnElement[int]] = literal_column("0")
 _PERSONS: Final = ("document", "patient", "subject", "structure")
 """Columns of numbers that stand for somebody, the one that leaves fewest entries first."""
+
+Words = Mapping[str, set[int]]
+"""Of columns that are words, by name, the numbers of the words that are wanted."""
 
 _NEXT: Final = 10_000
 """Entries that are looked through one after the other before each shape is asked for its own: some 5 ms."""
@@ -65,22 +68,20 @@ class _Order:
         found = union_all(*(select(part.subquery()) for part in parts)).subquery("found")
         return self._first(select(found), found)
 
-    def among_next(
-        self, numbers: Sequence[int], conditions: Iterable[ColumnElement[bool]]
-    ) -> Select[Any]:
-        """Those of these shapes among the next entries of any."""
-        some = select(*_PLACE, _e.shape).where(*conditions)
+    def among_next(self, words: Words, conditions: Iterable[ColumnElement[bool]]) -> Select[Any]:
+        """Those with these words among the next entries of any."""
+        some = select(*_PLACE, *(_e[name] for name in words)).where(*conditions)
         there = some.order_by(*self._way(entries)).limit(_NEXT).subquery("there")
-        wanted = select(*(there.c[one.name] for one in _PLACE)).where(there.c.shape.in_(numbers))
+        wanted = select(*(there.c[one.name] for one in _PLACE)).where(*_with(there, words))
         return self._first(wanted, there)
 
     def by_shapes(
-        self, numbers: Sequence[int], conditions: Iterable[ColumnElement[bool]], dialect: str
+        self, words: Words, conditions: Iterable[ColumnElement[bool]], dialect: str
     ) -> Select[Any]:
-        """The first entries of each shape, and of these the first: one statement, however many there are."""
+        """The first entries of each shape with these words, and of these the first."""
         each = self._first(select(*_PLACE).where(_e.shape == _s.number, *conditions), entries)
         each = each.correlate(shapes)
-        wanted = _s.number.in_(numbers)
+        wanted = and_(true(), *_with(shapes, words))
         if dialect == "postgresql":
             first = each.lateral("first")
             joined = select(first).select_from(shapes).join(first, true()).where(wanted)
@@ -124,7 +125,7 @@ class Question:
         self._origins = {row.log: row.origin for row in logs}
         self._ends = {row.origin: row.next_index for row in logs}
         self._persons = dict(_persons(asked, handles))
-        self._shapes = _shapes(conn, asked)
+        self._words = dict(_words(conn, asked))
         self._asked = asked
         self._logs = {log for log, origin in self._origins.items() if origin in asked.logs}
 
@@ -141,7 +142,7 @@ class Question:
     @property
     def empty(self) -> bool:
         """Whether no entry can meet it, for the index knows no such thing."""
-        return self._shapes == set() or bool(self._asked.logs and not self._logs)
+        return not all(self._words.values()) or bool(self._asked.logs and not self._logs)
 
     def page(
         self, *, size: int, after: Position | None = None, ascending: bool = False
@@ -165,11 +166,10 @@ class Question:
         if driving is None:
             return self._conn.execute(order.of(others)).all()
         # What is frequent is found among the next entries; what is not has few entries of each shape.
-        shapes_wanted = sorted(self._shapes or ())
-        rows = self._conn.execute(order.among_next(shapes_wanted, others)).all()
+        rows = self._conn.execute(order.among_next(self._words, others)).all()
         if len(rows) == size:
             return rows
-        return self._conn.execute(order.by_shapes(shapes_wanted, others, self._dialect)).all()
+        return self._conn.execute(order.by_shapes(self._words, others, self._dialect)).all()
 
     def behind(self, log: int, index: int, *, size: int) -> Sequence[Row[Any]]:
         """The entries of one log from an index on, in its order."""
@@ -183,7 +183,8 @@ class Question:
         if driving in _PERSONS:
             return and_(self._within(_e[driving], self._persons[driving]), *others)
         if driving is not None:
-            return and_(self._within(_e.shape, self._shapes or ()), *others)
+            wanted = select(_s.number).where(*_with(shapes, self._words))
+            return and_(_e.shape.in_(wanted), *others)
         return and_(true(), *others)
 
     def _apart(self, *, driven: bool = True) -> tuple[str | None, list[ColumnElement[bool]]]:
@@ -192,7 +193,7 @@ class Question:
             return None, [false()]
         named = (name for name in _PERSONS if name in self._persons and driven)
         driving: str | None = next(named, None)
-        if driving is None and driven and self._shapes is not None:
+        if driving is None and driven and self._words:
             driving = "shape"
         others = [
             self._within(self._passive(_e[name]), numbers)
@@ -201,8 +202,8 @@ class Question:
         ]
         if driving in _PERSONS:  # such an index is used where its own condition is said
             others.append(_e[driving] != _NONE)
-        if self._shapes is not None and driving != "shape":
-            others.append(self._within(self._passive(_e.shape), self._shapes))
+        if driving != "shape":
+            others += _with(entries, self._words)
         if self._logs:
             others.append(self._within(self._passive(_e.log), self._logs))
         return driving, [*others, *self._period()]
@@ -228,7 +229,6 @@ class Question:
 _WORDS: Final = (
     ("actions", "action"),
     ("reason_codes", "reason"),
-    ("modes", "mode"),
     ("callers", "caller"),
     ("kinds", "kind"),
 )
@@ -247,12 +247,9 @@ def _persons(asked: Filter, handles: Handles) -> Iterator[tuple[str, set[int]]]:
             yield column, set(map(number, values))
 
 
-def _shapes(conn: Connection, asked: Filter) -> set[int] | None:
-    """The shapes of the entries that are wanted; None for all."""
-    narrowed = [_s[column].in_(numbers) for column, numbers in _words(conn, asked)]
-    if not narrowed:
-        return None
-    return set(conn.execute(select(_s.number).where(*narrowed)).scalars())
+def _with(of: FromClause, words: Words) -> list[ColumnElement[bool]]:
+    """Conditions on the columns of words, which have no index of their own."""
+    return [of.c[name].in_(sorted(numbers)) for name, numbers in words.items()]
 
 
 def _words(conn: Connection, asked: Filter) -> Iterator[tuple[str, set[int]]]:
@@ -260,8 +257,9 @@ def _words(conn: Connection, asked: Filter) -> Iterator[tuple[str, set[int]]]:
     for field, column in _WORDS:
         if values := getattr(asked, field):
             yield column, _known(conn, words.c.text.in_(values))
-    if asked.emergency:
-        yield "mode", _known(conn, words.c.text.in_(EMERGENCIES))
+    if asked.modes or asked.emergency:
+        modes = set(asked.modes or MODES) & set(EMERGENCIES if asked.emergency else MODES)
+        yield "mode", _known(conn, words.c.text.in_(modes))
     if asked.effect:
         yield "effect", _known(conn, words.c.text == asked.effect)
     if asked.bundle:
