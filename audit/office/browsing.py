@@ -98,7 +98,9 @@ class Browser:
         for log, rows in each:
             origin = question.origins[log]
             found += [one.stored for one in self._read(asked, question, rows)]
-            since[origin] = rows[-1].place + 1 if len(rows) == size else ends[origin]
+            last = rows[-1].place + 1 if rows else 0
+            # What was taken in while this was asked is behind `ends`, and must not be told again.
+            since[origin] = last if len(rows) == size else max(last, ends[origin])
         return found
 
     def ends(self) -> dict[str, int]:
