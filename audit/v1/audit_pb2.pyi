@@ -769,7 +769,7 @@ class ReplayResponse(_message.Message):
     def standing(self) -> Global___Standing: ...
     @_builtins.property
     def not_replayed(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """by why: erased, unknown bundle, no decision, ..."""
+        """those that were not replayed or overridden, by why: erased, unknown bundle, no decision, ..."""
 
     @_builtins.property
     def different(self) -> _containers.RepeatedCompositeFieldContainer[Global___Replayed]:
@@ -807,9 +807,9 @@ class Replayed(_message.Message):
     log: _builtins.str
     index: _builtins.int
     outcome: _builtins.str
-    """same, different, not_replayed"""
+    """same, different, overridden (policy says the same, something else had the last word), not_replayed"""
     why: _builtins.str
-    """why it was not replayed"""
+    """why it was not replayed, or what had the last word"""
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]: ...
     def __init__(
