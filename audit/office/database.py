@@ -57,7 +57,8 @@ def _relax(engine: Engine) -> None:
     quicker = (
         "PRAGMA synchronous=NORMAL"
         if engine.dialect.name == "sqlite"
-        else "SET synchronous_commit = off"
+        # Nobody waits for its one writer, who may think for a while about what it writes.
+        else "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s'"
     )
 
     @event.listens_for(engine, "connect")

@@ -219,8 +219,8 @@ class Indexing(Part):
         """Takes in some."""
         now = self._clock()
         with self._engine.connect() as conn:
-            taken = self._index.step(conn)
             ends = read_ends(conn)
+            taken = self._index.step(conn)
         for origin, one in taken.positions.items():
             if one.next > ends.get(origin, 0):
                 raise IndexAheadError(origin, one.next)

@@ -117,7 +117,7 @@ class Index:
         """Takes in what the logs have gained, up to a bound; call again while there is something.
 
         Args:
-            log: on one state of the log's database.
+            log: on one state of the log's database; its transaction is ended.
 
         Raises:
             LogDamagedError: what is new does not follow what was taken in.
@@ -127,8 +127,9 @@ class Index:
         try:
             with self._engine.begin() as conn:
                 before = read_positions(conn)
-            # The log is read before the index is written, so that neither waits for the other.
+            # The log is read, and let go of, before the index is written: neither waits for the other.
             found = self._read(log, before)
+            log.rollback()
             if found.more:
                 with self._engine.begin() as conn:
                     self._write(conn, found)

@@ -9,10 +9,14 @@ from audit.entry import Entry
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
 from authz.replay import Bundle, BundleError, Outcome, Replayed, replay, restored
+from serving.clock import boottime
 
 _QUERY: Final = text("SELECT content FROM bundles WHERE digest = :digest")
 _KEPT: Final = 16
 """Bundles that are kept ready to decide: some megabytes each."""
+
+_AGAIN_S: Final = 10.0  # until one that was not there is looked for again: it may have come
+_MISSING: Final = 1_000
 
 
 class Replayer:
@@ -21,6 +25,7 @@ class Replayer:
     def __init__(self, log: Engine) -> None:
         self._log = log
         self._bundles: OrderedDict[str, Bundle] = OrderedDict()
+        self._missing: dict[str, float] = {}
 
     def replayed(self, stored: Stored) -> pb.Replayed:
         """What came of deciding an entry again.
@@ -46,16 +51,22 @@ class Replayer:
         if digest in self._bundles:
             self._bundles.move_to_end(digest)
             return self._bundles[digest]
+        if boottime() < self._missing.get(digest, 0):
+            return None
         with self._log.connect() as conn:
             content = _content(conn, digest)
         try:
             bundle = None if content is None else restored(content, digest)
         except BundleError:
+            bundle = None
+        if bundle is None:
+            if len(self._missing) >= _MISSING:
+                self._missing.clear()
+            self._missing[digest] = boottime() + _AGAIN_S
             return None
-        if bundle is not None:
-            self._bundles[digest] = bundle
-            if len(self._bundles) > _KEPT:
-                self._bundles.popitem(last=False)
+        self._bundles[digest] = bundle
+        if len(self._bundles) > _KEPT:
+            self._bundles.popitem(last=False)
         return bundle
 
 
