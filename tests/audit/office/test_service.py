@@ -31,7 +31,7 @@ from tests.service import process as deciding
 
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
- WHERE datname = current_database() AND pid <> pg_backend_pid()
+ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_start > :began
 """
 
 
@@ -275,12 +275,13 @@ async def test_index_that_is_gone_is_told(conn, url, tmp_path):
 async def test_connections_that_are_cut_are_made_again(conn, url, tmp_path):
     """When the server ends all connections, that is told, and following goes on with new ones."""
     fill(conn)
+    began = conn.scalar(text("SELECT clock_timestamp()"))
     conn.close()
     async with serving(settings_of(tmp_path, url)) as (service, stub):
         await sealed(stub, 12)
         engine = connect(url)
         with engine.connect() as other:
-            other.execute(text(CUT))
+            other.execute(text(CUT), {"began": began})
             other.commit()
             fill(other, "two")
         await indexed(stub, 24)
