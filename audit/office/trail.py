@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.functions import count
 
 from audit.office import besides, view
-from audit.office.besides import NEAR_US, Key, Seen
+from audit.office.besides import Besides, Key, Seen
 from audit.office.casebook import ACCESS
 from audit.office.cases import State
 from audit.office.handles import Handles
@@ -34,9 +34,6 @@ from audit.v1 import audit_pb2 as pb
 
 _PORTION: Final = 100
 """Entries looked at together."""
-
-_NEIGHBOURS: Final = 1_000
-"""Entries of one person about one patient within some seconds: bounds what a flood of them costs."""
 
 _LOOKED_AT: Final = 32
 """Entries about a document that are looked at for what it is."""
@@ -95,6 +92,7 @@ class Trail:
         self._patient = handles.person(reader.patient)
         self._mine = and_(_e.patient == self._patient, _e.patient != _NONE)
         self._hidings: dict[tuple[str, str], Hiding] = {}
+        self._besides = Besides(self._of_person)
 
     def place(self, id_: str, question: Question) -> Key | None:
         """Where an entry that this reader is shown stands; None if there is none with this id."""
@@ -178,7 +176,7 @@ class Trail:
             return False
         if not besides.may_be_besides(seen.entry):
             return not (self._reader.withholds and besides.is_probe(seen.entry))
-        if besides.owner(seen, self._around(seen, NEAR_US)) is not None:
+        if self._besides.has_owner(seen):
             return False
         # What was asked besides of something that is withheld would tell of it.
         return not (self._reader.withholds and besides.is_probe(seen.entry))
@@ -214,16 +212,13 @@ class Trail:
         if "document" in entry:
             now = self._hiding(entry["document"]["id"], entry.get("caller", ""))
             named = view.may_name(entry, seen.policies, now, self._reader)
-        asked: Sequence[Seen] = ()
-        if besides.may_have_besides(entry):
-            asked = tuple(besides.besides(seen, self._around(seen, 2 * NEAR_US)))
         return view.line(
             entry,
             seen.policies,
             self._reader,
             named=named,
             review=self._review(entry["id"]),
-            further=[one.entry for one in asked],
+            further=self._besides.of(seen),
         )
 
     def _hiding(self, document: str, caller: str) -> Hiding:
@@ -244,15 +239,19 @@ class Trail:
             self._hidings[document, caller] = known
         return self._hidings[document, caller]
 
-    def _around(self, seen: Seen, within: int) -> list[Seen]:
-        """All that the same person asked about this patient at about that time, in the order of the log."""
-        at = seen.key[0]
-        subject = self._handles.person(seen.entry.get("subject", {}).get("id", ""))
-        near = and_(_e.at >= at - within, _e.at <= at + within, _e.subject == subject)
-        rows = self._index.execute(
-            select(*_ORDER, _e.id).where(self._mine, near).order_by(*_ORDER).limit(_NEIGHBOURS)
-        ).all()
-        return self._seen(rows)
+    def _of_person(self, person: str, begin: int, end: int) -> Iterator[Seen]:
+        """All that somebody asked about this patient from an instant to before another, in order."""
+        found = and_(self._mine, _e.at >= begin, _e.at < end)
+        ordered = select(*_ORDER, _e.id).where(found, _e.subject == self._handles.person(person))
+        after: Key | None = None
+        while True:
+            behind = true() if after is None else tuple_(*_ORDER) > tuple_(*after)
+            page = ordered.where(behind).order_by(*_ORDER).limit(_PORTION)
+            rows = self._index.execute(page).all()
+            yield from self._seen(rows)
+            if len(rows) < _PORTION:
+                return
+            after = (rows[-1].at, rows[-1].log, rows[-1].place)
 
     def _review(self, id_: str) -> str:
         """What became of the case that an access belongs to; "" for one that belongs to none."""
