@@ -9,6 +9,7 @@ import hashlib
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -23,11 +24,14 @@ from audit.office.trail import Question, Trail
 from audit.office.view import Reader
 from audit.office.wire import Violation
 from audit.v1 import audit_pb2 as pb
+from clients.sdk import InvalidError
 from clients.sdk.asking import How
 from serving.errors import RequestError
 
 MAX_PAGE: Final = 1_000
 PAGE: Final = 50
+MOST_BYTES: Final = 3 << 20
+"""Of the lines of one page: a message must not be larger than what clients take by default."""
 
 _FRANCE: Final = ZoneInfo("Europe/Paris")
 _FIRST: Final = date(1900, 1, 1)
@@ -66,9 +70,12 @@ class Accesses:
             for name in ("from", "until", "who", "refused", "emergency")
             if (value := getattr(request, name))
         }
-        look = await self._office.asking.look(
-            asker, "trace.read", patient=request.patient, what="accesses", asked=asked
-        )
+        try:
+            look = await self._office.asking.look(
+                asker, "trace.read", patient=request.patient, what="accesses", asked=asked
+            )
+        except InvalidError as exc:
+            raise wire.renamed(exc, {"resource.patient": "patient"}) from exc
         reader = Reader(
             kind=asker.subject.kind,
             id=asker.subject.id,
@@ -81,7 +88,9 @@ class Accesses:
         last = "" if after is None else after[1]
         for _ in range(max(request.pages, 1)):
             standing = self._office.standing()
-            lines, more = await asyncio.to_thread(self._page, reader, question, size, last)
+            lines, more = _fitting(
+                *await asyncio.to_thread(self._page, reader, question, size, last)
+            )
             last = lines[-1].decision_id if more else ""
             yield pb.ListAccessesResponse(
                 look=wire.look(look),
@@ -103,6 +112,13 @@ class Accesses:
             if last and after is None:
                 raise RequestError([("cursor", "its line is there no more", _AGAIN)])
             return trail.lines(question, after=after, size=size)
+
+
+def _fitting(lines: list[pb.Access], more: bool) -> tuple[list[pb.Access], bool]:  # noqa: FBT001 - as it is found
+    """Of a page as many lines as a message takes, one at least; and whether there are more."""
+    sizes = accumulate(line.ByteSize() for line in lines)
+    n = max(1, sum(size <= MOST_BYTES for size in sizes))
+    return lines[:n], more or n < len(lines)
 
 
 def _read(request: pb.ListAccessesRequest) -> tuple[Question, int]:

@@ -1,12 +1,13 @@
 """The desk where unusual accesses are shown, each with the limit that it passes; patients go by pseudonym."""
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from audit.entry import rfc3339
 from audit.office import cursor, unusual, wire
 from audit.office.cursor import Position
+from audit.office.filters import hint
 from audit.office.gained import instant, micros
 from audit.office.handles import Handles
 from audit.office.limits import limited
@@ -20,6 +21,8 @@ from serving.errors import RequestError
 
 LIMIT_S: Final = 9.0
 """Seconds for a question to the index."""
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Findings:
@@ -44,7 +47,7 @@ class Findings:
         size = wire.page_size(request.page_size, default=50, most=200, wrong=wrong)
         since, until = wire.period(request, wrong)
         end = until or self._office.clock()
-        begin = since or end - BASE
+        begin = since or _before(end)
         if since is not None and until is None and since >= end:
             wrong.append(("from", "not earlier than now", "give an earlier instant"))
         if end - begin > BASE:
@@ -52,7 +55,7 @@ class Findings:
         for place, sign in enumerate(request.signs):
             if sign not in SIGNS:
                 cure = f"one of {', '.join(SIGNS)}"
-                wrong.append((f"signs[{place}]", f"`{sign[:20]}`", cure))
+                wrong.append((f"signs[{place}]", f"`{hint(sign)}`", cure))
         if wrong:
             raise RequestError(wrong)
         signs = [sign for sign in SIGNS if sign in request.signs or not request.signs]
@@ -113,6 +116,11 @@ def _message(of: Finding, hidden: Handles | None) -> pb.Unusual:
     )
     getattr(made, "from").FromDatetime(instant(of.begin))
     return made
+
+
+def _before(end: datetime) -> datetime:
+    """Where the longest period begins that ends then."""
+    return end - BASE if end - _FIRST > BASE else _FIRST
 
 
 def _micros(at: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from audit.office import wire
 from audit.office.asking import Asker, Look
 from audit.office.browsing import Browser
 from audit.office.filters import Filter
@@ -10,7 +11,6 @@ from audit.office.policies import Policies
 from audit.office.shown import Shown, shown
 from audit.reader import Stored
 from clients.sdk import InvalidError
-from serving.errors import RequestError
 
 QUERY: Final = "log.query"
 IDENTIFY: Final = "log.identify"
@@ -34,8 +34,7 @@ class Looking:
                 asked={**asked.asked(), **more},
             )
         except InvalidError as exc:
-            found = RequestError((one.field, one.problem, "") for one in exc.violations)
-            raise found.renamed({"resource.patient": "filter.patient"}) from exc
+            raise wire.renamed(exc, {"resource.patient": "filter.patient"}) from exc
 
     def _shown(self, stored: Stored, look: Look, policies: Policies | None = None) -> Shown:
         return shown(stored, self._office.handles, hidden=look.pseudonymised, policies=policies)

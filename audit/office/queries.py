@@ -10,7 +10,6 @@ from typing import Final
 
 from audit.office import counting, cursor, filters, single, wire
 from audit.office.asking import Look
-from audit.office.browsing import Seen
 from audit.office.counting import Facet
 from audit.office.errors import UnknownError
 from audit.office.filters import Filter
@@ -20,6 +19,7 @@ from audit.office.office import Office
 from audit.office.places import Place
 from audit.office.replaying import Replayer
 from audit.office.shown import Shown
+from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
 from clients.sdk.asking import How
 
@@ -65,7 +65,7 @@ class Queries(Looking):
             page = await asyncio.to_thread(
                 self._browser.page, asked, size=size, after=after, ascending=request.ascending
             )
-            fitting = self._fitting(page.seen, look)
+            fitting = self._fitting([one.stored for one in page.seen], look)
             cut = len(fitting) < len(page.seen)
             after = page.seen[len(fitting) - 1].position if cut else page.after
             yield pb.QueryResponse(
@@ -123,11 +123,13 @@ class Queries(Looking):
         while True:
             await asyncio.sleep(POLL_S)
             found = await asyncio.to_thread(self._browser.gained, asked, since, size=_PORTION)
-            if found:
+            while found:
+                fitting = self._fitting(found, look)
+                del found[: len(fitting)]
                 yield pb.QueryResponse(
                     look=wire.look(look),
                     standing=wire.standing(self._office.standing()),
-                    entries=[self._shown(one, look).message() for one in found],
+                    entries=fitting,
                 )
 
     async def show(self, request: pb.ShowRequest, how: How) -> pb.ShowResponse:
@@ -162,12 +164,12 @@ class Queries(Looking):
         answer.standing.CopyFrom(wire.standing(self._office.standing()))
         return answer
 
-    def _fitting(self, seen: Sequence[Seen], look: Look) -> list[pb.Entry]:
-        """Of a page as many entries as a message takes, one at least."""
+    def _fitting(self, stored: Sequence[Stored], look: Look) -> list[pb.Entry]:
+        """Of several as many entries as a message takes, one at least."""
         found: list[pb.Entry] = []
         size = 0
-        for one in seen:
-            message = self._shown(one.stored, look).message()
+        for one in stored:
+            message = self._shown(one, look).message()
             size += message.ByteSize()
             if found and size > MOST_BYTES:
                 break

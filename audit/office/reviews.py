@@ -17,13 +17,13 @@ from audit.office.casefile import STATES, Filed, Wanted
 from audit.office.cases import REVIEW, VERDICTS, State, case_id
 from audit.office.caseview import CaseView
 from audit.office.errors import NotPossibleError, UnknownError
-from audit.office.filters import INS
+from audit.office.filters import INS, hint
 from audit.office.handles import Handles
 from audit.office.office import Office
 from audit.office.wire import Violation
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
-from clients.sdk import Context, Query, Reason, Target
+from clients.sdk import Context, InvalidError, Query, Reason, Target
 from clients.sdk.asking import How
 from serving.errors import RequestError
 
@@ -59,7 +59,7 @@ class Reviews:
         asked = self._asked(request, wrong)
         state = request.state or casefile.OPEN
         if state not in STATES:
-            wrong.append(("state", f"`{state[:20]}`", f"one of {', '.join(STATES)}"))
+            wrong.append(("state", f"`{hint(state)}`", f"one of {', '.join(STATES)}"))
         if request.patient and not INS.fullmatch(request.patient):
             wrong.append(("patient", "not an INS", "give 22 digits, or 15 characters"))
         if wrong:
@@ -118,7 +118,7 @@ class Reviews:
         """
         wrong: list[Violation] = []
         if request.verdict not in VERDICTS:
-            wrong.append(("verdict", f"`{request.verdict[:20]}`", f"one of {', '.join(VERDICTS)}"))
+            wrong.append(("verdict", f"`{hint(request.verdict)}`", f"one of {', '.join(VERDICTS)}"))
         if not any(map(str.isalnum, request.why)):
             wrong.append(("why", "missing", "say in words why, for the record"))
         if len(request.why) > LONGEST_WHY:
@@ -138,7 +138,10 @@ class Reviews:
             about=case_id(id_),
             context=Context(reason=Reason(code=request.verdict, text=request.why)),
         )
-        look = await self._office.asking.require(query, how)
+        try:
+            look = await self._office.asking.require(query, how)
+        except InvalidError as exc:
+            raise wire.renamed(exc, {"context.reason.text": "why"}) from exc
         closed = await self._taken_in(id_, look) or found
         if closed.row.review not in (None, UUID(look.decision).bytes):
             raise _closed_before(closed)
@@ -158,7 +161,7 @@ class Reviews:
         wrong: list[Violation] = []
         since, until = wire.period(request, wrong)
         if request.by not in BY:
-            wrong.append(("by", f"`{request.by[:20]}`", f"one of {', '.join(BY)}"))
+            wrong.append(("by", f"`{hint(request.by)}`", f"one of {', '.join(BY)}"))
         if wrong:
             raise RequestError(wrong)
         asked = {"by": request.by, **_period(since, until)}
@@ -175,9 +178,12 @@ class Reviews:
         self, asker: Asker, what: str, asked: dict[str, Any], patient: str = ""
     ) -> Look:
         action = IDENTIFY if patient else LOOK
-        return await self._office.asking.look(
-            asker, action, patient=patient, what=what, asked=asked
-        )
+        try:
+            return await self._office.asking.look(
+                asker, action, patient=patient, what=what, asked=asked
+            )
+        except InvalidError as exc:
+            raise wire.renamed(exc, {"resource.patient": "patient"}) from exc
 
     async def _found(self, asker: Asker, id_: bytes, what: str) -> tuple[Filed, Stored]:
         """A case with the entry that opened it; that there is none is told only to who may look."""
@@ -206,6 +212,9 @@ class Reviews:
             value = getattr(request, name)
             if len(value) > _LONGEST:
                 wrong.append((name, f"{len(value)} characters", f"at most {_LONGEST}"))
+            elif not value.isprintable() or value != value.strip():
+                cure = "give it as it stands in the log"
+                wrong.append((name, "blank or unprintable characters", cure))
             elif name == "professional" and INS.fullmatch(value):
                 wrong.append((name, "a patient's number", "name patients in `patient`"))
             elif value:

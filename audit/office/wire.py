@@ -1,5 +1,6 @@
 """Messages of `audit.v1` as values, and back, for all desks; what can't be read is told field by field."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +39,12 @@ def asker(request: Any, how: How) -> Asker:  # noqa: ANN401 - any request
         except InvalidError as exc:
             raise RequestError((v.field, v.problem, "") for v in exc.violations) from exc
     return Asker(subject=subject(request.subject), context=stated, how=how)
+
+
+def renamed(error: InvalidError, names: Mapping[str, str]) -> RequestError:
+    """What the decision point finds wrong, by the fields that the caller of the audit knows."""
+    found = RequestError((one.field, one.problem, "") for one in error.violations)
+    return found.renamed(names)
 
 
 def page_size(value: int, *, default: int, most: int, wrong: list[Violation]) -> int:

@@ -523,6 +523,18 @@ def test_line_of_another_is_not_shown_where_the_index_is_wrong(told):
     assert told.view()
 
 
+def test_page_fits_into_a_message(told, monkeypatch):
+    """A page ends where a message would become larger than clients take, and the next one goes on there."""
+    everything = [one.decision_id for one in told.view()]
+    monkeypatch.setattr("audit.office.accesses.MOST_BYTES", 2_000)
+    found = told.pages(page_size=1_000, pages=1_000)
+    assert [one.decision_id for page in found for one in page.accesses][
+        -len(everything) :
+    ] == everything
+    assert 5 < len(found)
+    assert all(sum(one.ByteSize() for one in page.accesses) <= 2_000 for page in found)
+
+
 def test_what_a_service_asks_besides_is_no_attempt(told):
     """A refused reading is one line; what the service asked to know what it may say stands in that line."""
     lines = reading(told, "open", by=stranger(), effect="deny")

@@ -261,6 +261,24 @@ async def test_follow_tells_what_comes(tmp_path):
         call.cancel()
 
 
+async def test_follow_fits_into_messages(tmp_path, monkeypatch):
+    """Much that comes at once is told in several messages, none of them larger than clients take."""
+    monkeypatch.setattr(module, "MOST_BYTES", 3_000)
+    async with running(tmp_path) as audit:
+        await audit.open()
+        await audit.settled()
+        call = audit.stub.Follow(pb.FollowRequest(subject=auditor()))
+        assert not (await call.read()).entries
+        ids = {
+            one.id for one in await asyncio.gather(*[audit.decide(reading()) for _ in range(20)])
+        }
+        while ids:
+            page = await call.read()
+            assert sum(one.ByteSize() for one in page.entries) <= 3_000
+            ids -= {one.id for one in page.entries}
+        call.cancel()
+
+
 async def test_follow_ends_when_the_service_is_stopped(tmp_path):
     """Somebody who follows keeps the service from nothing: it ends, and the stream with it."""
     async with running(tmp_path) as audit:

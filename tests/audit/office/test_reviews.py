@@ -257,6 +257,8 @@ async def test_index_that_is_late_is_said(tmp_path, clock, monkeypatch):
             {"state", "page_size", "patient", "professional"},
         ),
         (pb.ListCasesRequest(professional="1" * 22), {"professional"}),
+        (pb.ListCasesRequest(professional="\x1b", structure=" x"), {"professional", "structure"}),
+        (pb.ListCasesRequest(patient="1541187387477485562489"), {"patient"}),
         (pb.ListCasesRequest(cursor="x"), {"cursor"}),
         (pb.CountCasesRequest(by="sex"), {"by"}),
     ],
@@ -271,6 +273,36 @@ async def test_what_cannot_be_asked(tmp_path, clock, request_, fields):
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert set(violations(error)) == fields
         assert audit.stored() == before
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pb.ListCasesRequest(state="279035121518989\x1b"),
+        pb.CountCasesRequest(by="279035121518989\x1b"),
+        pb.CloseCaseRequest(id=str(uuid4()), verdict="279035121518989\x1b", why="well"),
+        pb.ListUnusualRequest(signs=["279035121518989\x1b"]),
+    ],
+)
+async def test_number_of_a_patient_in_the_wrong_place_is_not_repeated(tmp_path, clock, request_):
+    """An error repeats neither a patient's number nor what would steer a terminal."""
+    async with running(tmp_path, clock=clock) as audit:
+        request_.subject.CopyFrom(auditor())
+        name = type(request_).__name__.removesuffix("Request")
+        error = await failure(getattr(audit.stub, name)(request_))
+        told = f"{error.details()} {violations(error)}"
+        assert "279035121518989" not in told
+        assert "\x1b" not in told
+
+
+async def test_reasons_must_be_plain_text(tmp_path, clock):
+    """Reasons that can't be printed are refused, and the case stays open."""
+    async with running(tmp_path, clock=clock) as audit:
+        await audit.open()
+        case = await broken(audit)
+        error = await failure(close(audit, case, why="well\x1b[2J"))
+        assert set(violations(error)) == {"why"}
+        assert (await read(audit, case)).case.state == "open"
 
 
 async def test_period_the_wrong_way_round(tmp_path, clock):

@@ -258,6 +258,15 @@ async def test_what_cannot_be_asked(tmp_path, asked, field):
         assert field in violations(await failure(audit.stub.ListUnusual(request)))
 
 
+async def test_the_longest_period_begins_with_the_calendar(tmp_path):
+    """Before the first 31 days of all there is nothing, and nothing goes wrong."""
+    async with running(tmp_path) as audit:
+        request = pb.ListUnusualRequest(subject=auditor())
+        request.until.FromDatetime(datetime(1, 1, 2, tzinfo=UTC))
+        answer = await audit.stub.ListUnusual(request)
+        assert not answer.found
+
+
 async def test_for_auditors_alone(tmp_path):
     """Nobody else is told."""
     async with running(tmp_path) as audit:
