@@ -151,10 +151,18 @@ def ends(conn: Connection) -> dict[str, int]:
     return {batch.origin: batch.end for one in newest for batch in one}
 
 
-def kept_from(conn: Connection, origin: str) -> int:
-    """The index of the first entry of a log that is not erased; 0 where none is."""
+def kept_from(conn: Connection, origin: str, *, start: int = 0) -> int:
+    """The index of the first entry of a log that is not erased; 0 where none is.
+
+    Args:
+        conn: in a transaction that sees one state of the database.
+        origin: the log.
+        start: all before it is known to be erased.
+    """
     c = log_batches.c
-    query = select(c.first_index).where(c.origin == origin, c.erased.is_(None))
+    query = select(c.first_index).where(
+        c.origin == origin, c.first_index >= start, c.erased.is_(None)
+    )
     return conn.execute(query.order_by(c.first_index).limit(1)).scalar() or 0
 
 

@@ -29,6 +29,7 @@ MOST: Final = 4096
 
 _COLUMNS: Final = tuple(column.name for column in entries.columns)
 _ADD: Final = f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES (:{', :'.join(_COLUMNS)})"  # noqa: S608
+_LAST: Final = 2**63 - 1
 _p, _e = positions.c, entries.c
 
 
@@ -72,6 +73,8 @@ class _Found:
         before: how far each log was.
         after: how far it will be.
         taken: the entries that are not erased.
+        told: the purges among them.
+        gone: logs of which more is erased by now than the index has forgotten, and up to where.
     """
 
     entries: int
@@ -79,11 +82,13 @@ class _Found:
     before: Mapping[str, Position]
     after: Mapping[str, Position]
     taken: Sequence[Gained]
+    told: Sequence[Purge]
+    gone: Mapping[str, int]
 
     @property
     def more(self) -> bool:
         """Whether there is anything to be written."""
-        return bool(self.new or self.entries)
+        return bool(self.new or self.entries or self.gone)
 
 
 class Index:
@@ -127,8 +132,9 @@ class Index:
         try:
             with self._engine.begin() as conn:
                 before = read_positions(conn)
+                awaited = _awaited(conn)
             # The log is read, and let go of, before the index is written: neither waits for the other.
-            found = self._read(log, before)
+            found = self._read(log, before, awaited)
             log.rollback()
             if found.more:
                 with self._engine.begin() as conn:
@@ -145,8 +151,10 @@ class Index:
             for table in reversed(metadata.sorted_tables):
                 conn.execute(delete(table))
 
-    def _read(self, log: Connection, before: dict[str, Position]) -> "_Found":
-        """What the logs have gained behind these positions, up to a bound."""
+    def _read(
+        self, log: Connection, before: dict[str, Position], awaited: Mapping[str, int]
+    ) -> "_Found":
+        """What the logs have gained behind these positions, up to a bound, and what they have lost."""
         self._missing.clear()
         logs = reader.origins(log)
         known, new = dict(before), []
@@ -157,12 +165,19 @@ class Index:
         # Merged by their instants, so that it makes little difference when the index is made.
         each = (self._gained(log, origin, known[origin]) for origin in logs)
         found = list(islice(merge(*each, key=lambda one: (one[2].at, one[2].log)), MOST))
+        taken = [one for _, one, _ in found if one is not None]
+        told = [Purge.told(one.index, one.entry) for one in taken if _is_purge(one)]
+        # A purge is believed once the bytes are gone: who may only add to a log can hide nothing of it.
+        forgotten = {**{purge.log: 0 for purge in told if purge.log in known}, **awaited}
+        kept = {name: reader.kept_from(log, name, start=end) for name, end in forgotten.items()}
         return _Found(
             entries=len(found),
             new=tuple(new),
             before=known,
             after=known | {origin: behind for origin, _, behind in found},
-            taken=[one for _, one, _ in found if one is not None],
+            taken=taken,
+            told=told,
+            gone={name: end for name, end in kept.items() if end > forgotten[name]},
         )
 
     def _write(self, conn: Connection, found: "_Found") -> None:
@@ -173,19 +188,14 @@ class Index:
         for origin, after in found.after.items():
             if after != found.before[origin]:
                 _move(conn, origin, found.before[origin], after)
-        told = [Purge.told(one.index, one.entry) for one in found.taken if _is_purge(one)]
-        for purge in told:
-            conn.execute(delete(purges).where(purges.c.origin == purge.log))
-            conn.execute(insert(purges), {"origin": purge.log, "end": purge.end})
-        # The bytes of an entry may still be there for a moment when it is erased already.
-        erased = {row.origin: row.end for row in conn.execute(select(purges))}
-        taken = [one for one in found.taken if one.index >= erased.get(one.origin, 0)]
-        self._add(conn, taken)
+        for purge in found.told:
+            _await(conn, purge)
+        self._add(conn, found.taken)
         for derivation in self._derivations:
-            derivation.take(conn, taken)
-        for purge in told:
-            if purge.log in found.after:
-                self._erase(conn, found.after[purge.log].log, purge.end)
+            derivation.take(conn, found.taken)
+        for origin, end in found.gone.items():
+            self._erase(conn, found.after[origin].log, end)
+            conn.execute(update(purges).where(purges.c.origin == origin).values(erased=end))
 
     def _erase(self, conn: Connection, log: int, end: int) -> None:
         """Removes all that follows from the first entries of a log."""
@@ -275,6 +285,22 @@ def read_positions(conn: Connection) -> dict[str, Position]:
         row.origin: Position(log=row.log, next=row.next_index, link=row.link, at=row.at)
         for row in conn.execute(select(positions))
     }
+
+
+def _awaited(conn: Connection) -> dict[str, int]:
+    """The logs that are to lose entries: up to where the index has forgotten them."""
+    c = purges.c
+    return {row.origin: row.erased for row in conn.execute(select(purges).where(c.erased < c.end))}
+
+
+def _await(conn: Connection, purge: Purge) -> None:
+    """Remembers that entries of a log are to be erased."""
+    c = purges.c
+    before = conn.execute(select(c.end, c.erased).where(c.origin == purge.log)).first()
+    end = min(max(purge.end, before.end if before else 0), _LAST)
+    conn.execute(delete(purges).where(c.origin == purge.log))
+    row = {"origin": purge.log, "end": end, "erased": before.erased if before else 0}
+    conn.execute(insert(purges), row)
 
 
 def rule_set(rules: Sequence[str]) -> str:

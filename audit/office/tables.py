@@ -39,9 +39,10 @@ purges: Final = Table(
     metadata,
     Column("origin", Text, primary_key=True),
     Column("end", Number, nullable=False),
+    Column("erased", Number, nullable=False),
     sqlite_strict=True,
 )
-"""Up to where the entries of a log are erased, whether it was read that far or not."""
+"""Up to where the entries of a log are to be erased, as purges say, and up to where they are."""
 
 words: Final = Table(
     "words",

@@ -2,12 +2,16 @@
 
 from sqlalchemy import select
 
+from audit.entry import uuid7
 from audit.office.handles import Handles
 from audit.office.tables import entries, positions
-from audit.retention import RETENTION
+from audit.retention import RETENTION, draft
 from tests.audit import aged
 from tests.audit.office.world import KEY, follow, index_of, rows
-from tests.audit.world import BOB, ORIGIN
+from tests.audit.world import BOB, ORIGIN, START_MS, opened
+from tests.audit.world import draft as entry
+
+NEVER = "2026-11-20T00:00:00.000000Z"
 
 
 class Told:
@@ -66,13 +70,44 @@ def test_made_again_after_a_purge_it_is_the_same(conn, url, index_engine):
     ]
 
 
-def test_bytes_that_are_still_there_are_not_taken_in(conn, url, index_engine, monkeypatch):
-    """Between the word of a purge and the end of the bytes, an index takes in neither."""
+def test_lines_go_with_the_bytes(conn, url, index_engine, monkeypatch):
+    """Between the word of a purge and the end of the bytes nothing is lost; then both are gone."""
     aged.age(conn)
-    monkeypatch.setattr("audit.purging._erase", lambda *_args, **_more: None)
+    index = index_of(index_engine, told := Told())
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.purging._erase", lambda *_args, **_more: None)
+        aged.purge(url)
+    follow(index, url)
+    assert aged.ERASED == places(index_engine, below=aged.ERASED)
+    assert not told.dropped
+
     aged.purge(url)
-    told = Told()
+    follow(index, url)
+    assert not places(index_engine, below=aged.ERASED)
+    assert told.dropped[-1] == (number(index_engine, ORIGIN), 0, aged.ERASED)
 
-    follow(index_of(index_engine, told), url)
 
-    assert not [place for origin, place in told.taken if origin == ORIGIN and place < aged.ERASED]
+def test_purge_that_was_never_carried_out_hides_nothing(conn, url, index_engine):
+    """Whoever may only add to the log can add a purge, and no entry is forgotten for it, now or later."""
+    log = aged.age(conn)
+    index = index_of(index_engine)
+    follow(index, url)
+    before = places(index_engine)
+    id_ = uuid7(START_MS, bytes(10))
+    forged = draft(
+        id_, log=ORIGIN, first=0, end=2**53 - 1, before=NEVER, retention="P6Y", by="B. Martin"
+    )
+    aged.write(conn, opened(conn, RETENTION), "2026-11-20T04:05:06.000000Z", forged)
+    follow(index, url)
+    aged.write(conn, log, "2026-11-20T04:05:07.000000Z", entry())
+    follow(index, url)
+    assert places(index_engine) == before + 1
+
+
+def places(engine, below=1_000):
+    """How many entries of the log stand in the index."""
+    with engine.connect() as conn:
+        of = select(entries.c.place).join(positions, positions.c.log == entries.c.log)
+        return len(
+            conn.execute(of.where(positions.c.origin == ORIGIN, entries.c.place < below)).all()
+        )
