@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-
 from audit.retention import RETENTION
 from authz.activation import Activator, signature
 from authz.apart import Apart
@@ -25,10 +23,10 @@ from authz.metrics import Metrics
 from authz.product import DMP
 from authz.waiting import LIMIT
 from authz.watching import Watching
-from serving.callers import Callers, Tls, always
+from serving.callers import Caller, Callers, Tls
 from serving.clock import utc_now
 from serving.listener import Listener
-from serving.served import Served, check_listeners
+from serving.served import TRUST_HEALTH, Handlers, Served, check_listeners
 
 SERVICES: Final = (
     "",
@@ -39,7 +37,6 @@ SERVICES: Final = (
 LOG_HEALTH: Final = "dmp.log"
 DATABASE_HEALTH: Final = "dmp.database"
 BUNDLE_HEALTH: Final = "dmp.bundle"
-TRUST_HEALTH: Final = "dmp.trust"
 
 DRAIN_S: Final = 5.5
 """What was accepted is decided within this time; a little longer than any call may take."""
@@ -79,6 +76,7 @@ class Service(Served):
         RuntimeError: an address is in use.
     """
 
+    metrics: Metrics
     loop: Loop
     activator: Activator
 
@@ -91,11 +89,6 @@ class Service(Served):
         self.metrics = Metrics()
         self.services: Collection[str] = ()
         """The calling services that the policies know."""
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """What it counts."""
-        return self.metrics.registry
 
     async def drain(self) -> None:
         """Stops taking calls, answers what waits, closes the log."""
@@ -185,23 +178,24 @@ class Service(Served):
         callers: Callers | None,
         bearers: Bearers,
     ) -> None:
-        for listener in self._settings.listeners:
-            secured = None if listener.service else callers
+        def handlers(_: Listener, caller: Caller) -> Handlers:
             door = Door(
                 loop=self.loop,
                 activator=self.activator,
                 watching=watching,
                 metrics=self.metrics,
-                caller=secured or always(listener.service),
+                caller=caller,
                 bearers=bearers,
             )
-            await self.listen(
-                listener,
-                door.handlers(),
-                callers=secured,
-                reflected=SERVICES[1:] if self._settings.reflection else (),
-                pending=LIMIT,
-            )
+            return door.handlers()
+
+        await self.listen(
+            self._settings.listeners,
+            handlers,
+            callers=callers,
+            reflected=SERVICES[1:] if self._settings.reflection else (),
+            pending=LIMIT,
+        )
 
     async def _settle(self, deciding: asyncio.Task[None]) -> None:
         """Lets everyone who was accepted be answered; whoever is not in time is told so."""

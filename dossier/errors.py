@@ -54,10 +54,6 @@ class DocumentUnavailableError(Error):
         )
 
 
-class StrangerError(Error):
-    """A service calls that is not expected here."""
-
-
 class KeysError(Error):
     """A patient's key, or what is sealed with it, can't be used; nothing of it was read or written."""
 

@@ -2,16 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
 from authz.policies import default_folder
 from clients.sdk import PLAIN, Security
@@ -27,7 +25,6 @@ from dossier.gate import connect as reach
 from dossier.keys.keyring import MIGRATIONS as KEY_MIGRATIONS
 from dossier.keys.keyring import Keyring
 from dossier.keys.masters import Masters
-from dossier.metrics import Metrics
 from dossier.people import People
 from dossier.permit import Turnstile
 from dossier.records import Records
@@ -35,16 +32,17 @@ from dossier.reporter import Reporter
 from dossier.senders import Sender
 from dossier.store import Store
 from dossier.types import DocumentTypes
-from serving.callers import Callers, Tls, always
+from serving.callers import Caller, Callers, Tls
 from serving.clock import boottime, utc_now
 from serving.hall import Hall
 from serving.listener import Listener
-from serving.served import Served, check_listeners
-from storage.database import connect
+from serving.metrics import Calls
+from serving.served import TRUST_HEALTH, Handlers, Served, check_listeners
+from serving.threads import to_the_end
+from storage.database import connect, readable
 
 SERVICES: Final = ("", "dossier.v1.DossierService", "dossier.v1.DocumentService")
 DATABASE_HEALTH: Final = "dmp.database"
-TRUST_HEALTH: Final = "dmp.trust"
 
 MAX_MESSAGE: Final = MAX_TOTAL + (1 << 20)
 PROBE_S: Final = 1.0
@@ -96,6 +94,8 @@ class Service(Served):
         RuntimeError: an address is in use.
     """
 
+    metrics: Calls
+
     def __init__(
         self,
         settings: Settings,
@@ -107,12 +107,7 @@ class Service(Served):
         self._settings = settings
         self._clock = clock
         self._client = client
-        self.metrics = Metrics()
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """What it counts."""
-        return self.metrics.registry
+        self.metrics = Calls("dossier")
 
     async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
@@ -120,7 +115,7 @@ class Service(Served):
         check_listeners(settings.listeners, tls=settings.tls is not None)
         callers = None
         if settings.tls is not None:
-            callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
+            callers = Callers(settings.tls, clock=self._clock, on_standing=self.on_trust)
         writer, reader = await asyncio.to_thread(self._databases)
         opened.callback(writer.dispose)
         opened.callback(reader.dispose)
@@ -155,22 +150,21 @@ class Service(Served):
         self.start(self._probe(reader))
         if callers is not None:
             self.start(callers.watch())
-        for listener in settings.listeners:
-            secured = None if listener.service else callers
+
+        def handlers(listener: Listener, caller: Caller) -> Handlers:
+            expected = (*settings.expected, listener.service)
             door = Door(
-                procedures=rooms,
-                hall=hall,
-                metrics=self.metrics,
-                caller=secured or always(listener.service),
-                expected=(*settings.expected, listener.service),
+                procedures=rooms, hall=hall, metrics=self.metrics, caller=caller, expected=expected
             )
-            await self.listen(
-                listener,
-                door.handlers(),
-                callers=secured,
-                reflected=SERVICES[1:] if settings.reflection else (),
-                max_message=MAX_MESSAGE,
-            )
+            return door.handlers()
+
+        await self.listen(
+            settings.listeners,
+            handlers,
+            callers=callers,
+            reflected=SERVICES[1:] if settings.reflection else (),
+            max_message=MAX_MESSAGE,
+        )
         self._log.info("serving", addresses=self.addresses)
 
     def _databases(self) -> tuple[Engine, Engine]:
@@ -208,32 +202,8 @@ class Service(Served):
         well = True
         while True:
             await asyncio.sleep(PROBE_S)
-            found = await _to_the_end(asyncio.to_thread(_readable, reader))
+            found = await to_the_end(lambda: readable(reader))
             if found != well:
                 well = found
                 (self._log.info if well else self._log.error)("database", readable=well)
                 await self.tell((*SERVICES, DATABASE_HEALTH), well=well)
-
-    def _on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
-        (self._log.info if sound else self._log.error)("trust", sound=sound, cause=cause)
-        self.metrics.trust(sound=sound)
-        self.start(self.tell((TRUST_HEALTH,), well=sound))
-
-
-async def _to_the_end(work: Coroutine[None, None, bool]) -> bool:
-    """Waits for work in a thread even when cancelled: it must not outlive the database that it looks at."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
-
-
-def _readable(reader: Engine) -> bool:
-    try:
-        with reader.connect() as conn:
-            conn.execute(select(1))
-    except SQLAlchemyError:
-        return False
-    return True

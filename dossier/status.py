@@ -16,10 +16,9 @@ from dossier.errors import (
     KeysError,
     ReplacedError,
     StaleError,
-    StrangerError,
     TransitionError,
 )
-from serving.errors import RequestError, UntrustedError
+from serving.errors import RequestError, StrangerError, UntrustedError
 from serving.hall import BusyError, StoppingError
 from serving.status import internal, invalid, status, untrusted
 from storage.errors import Error as StorageError

@@ -36,6 +36,10 @@ class RequestError(Error):
         return RequestError(found)
 
 
+class StrangerError(Error):
+    """A service calls that is not expected here."""
+
+
 class IdentityError(Error):
     """A number or a certificate does not say who someone is.
 

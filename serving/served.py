@@ -14,7 +14,7 @@ import structlog
 from grpc_health.v1 import health
 from prometheus_client import CollectorRegistry, start_http_server
 
-from serving.callers import Callers
+from serving.callers import Caller, Callers, always
 from serving.listener import (
     NOT_SERVING,
     SERVING,
@@ -23,6 +23,12 @@ from serving.listener import (
     give_back,
     local_only,
 )
+from serving.metrics import Counted
+
+TRUST_HEALTH: Final = "dmp.trust"
+"""In health: whether the newest certificates and lists are in use."""
+
+Handlers = Sequence[grpc.GenericRpcHandler]
 
 LINGER_S: Final = 0.2
 """Answers get this time to leave; and who has not noticed that the service stops, to be told."""
@@ -35,21 +41,21 @@ class Served(ABC):
 
     Attributes:
         addresses: where it listens, once it does.
+        metrics: what it counts.
+        told: what health says, by name.
     """
+
+    metrics: Counted
 
     def __init__(self, name: str) -> None:
         """A service that is not started; `name` is that of its lines in the service log."""
         self.addresses: list[str] = []
+        self.told: dict[str, bool] = {}
         self._log = structlog.get_logger(name)
         self._health = health.aio.HealthServicer()
         self._opened = AsyncExitStack()
         self._servers: list[grpc.aio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    @abstractmethod
-    def registry(self) -> CollectorRegistry:
-        """What it counts."""
 
     @abstractmethod
     async def open(self, opened: AsyncExitStack) -> None:
@@ -100,7 +106,14 @@ class Served(ABC):
     async def tell(self, names: Iterable[str], *, well: bool) -> None:
         """Says in health how these are."""
         for name in names:
+            self.told[name] = well
             await self._health.set(name, SERVING if well else NOT_SERVING)
+
+    def on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
+        """Tells whether the newest certificates and lists are in use."""
+        (self._log.info if sound else self._log.error)("trust", sound=sound, cause=cause)
+        self.metrics.trust(sound=sound)
+        self.start(self.tell((TRUST_HEALTH,), well=sound))
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         """Lets something run beside, until the service is drained at the latest."""
@@ -117,30 +130,39 @@ class Served(ABC):
 
     async def listen(
         self,
-        listener: Listener,
-        handlers: Sequence[grpc.GenericRpcHandler],
+        listeners: Iterable[Listener],
+        handlers: Callable[[Listener, Caller], Handlers],
         *,
         callers: Callers | None,
         reflected: Sequence[str] = (),
         **limits: int,
     ) -> None:
-        """Opens a listener: with TLS where there are callers to be told by their certificates.
+        """Opens the listeners: those that belong to no service with TLS, where certificates tell who calls.
+
+        Args:
+            listeners: where to listen.
+            handlers: the procedures at the door of one; the caller says who comes in there.
+            callers: who call by TLS; None for none.
+            reflected: the services that are described to developers' tools.
+            limits: of `build_server`.
 
         Raises:
-            ValueError: the address is not local, and there is no TLS.
-            RuntimeError: the address can't be listened on.
+            ValueError: an address is not local, and there is no TLS.
+            RuntimeError: an address can't be listened on.
         """
-        server, address = build_server(
-            listener,
-            handlers=handlers,
-            servicer=self._health,
-            credentials=callers.credentials() if callers else None,
-            reflected=reflected,
-            **limits,
-        )
-        self._servers.append(server)
-        await server.start()
-        self.addresses.append(address)
+        for listener in listeners:
+            secured = None if listener.service else callers
+            server, address = build_server(
+                listener,
+                handlers=handlers(listener, secured or always(listener.service)),
+                servicer=self._health,
+                credentials=secured.credentials() if secured else None,
+                reflected=reflected,
+                **limits,
+            )
+            self._servers.append(server)
+            await server.start()
+            self.addresses.append(address)
 
     async def _hang_up(self) -> None:
         """Ends all listeners at once; what is still under way gets a moment."""
@@ -177,7 +199,7 @@ async def run(
     async with service:
         check()
         if metrics_port is not None:
-            _show_metrics(metrics_port, service.registry)
+            _show_metrics(metrics_port, service.metrics.registry)
         print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
         await stop.wait()
         await service.drain()

@@ -1,10 +1,10 @@
 """Opens a database so that a commit that returned is durable: SQLite or PostgreSQL, by its url."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Engine, Select, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from storage import sqlite
 from storage.errors import ConflictError, DatabaseError
@@ -12,6 +12,7 @@ from storage.errors import ConflictError, DatabaseError
 _EXAMPLE: Final = (
     "give one like `sqlite:////var/lib/dmp/authz.db` or `postgresql+psycopg://dmp@host/dmp`"
 )
+_LOOK: Final = select(1)
 _FASTER: Final = {"40001", "40P01"}
 """PostgreSQL's codes for a transaction that gave way to another: serialization failure, deadlock."""
 
@@ -44,6 +45,16 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
             return postgresql.connect(parsed, read_only=read_only)
         case other:
             raise DatabaseError(f"unknown kind of database: `{other}`: {_EXAMPLE}")
+
+
+def readable(engine: Engine, look: Select[Any] = _LOOK) -> bool:
+    """Whether the database answers a question now."""
+    try:
+        with engine.connect() as conn:
+            conn.execute(look)
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def is_conflict(error: BaseException) -> bool:

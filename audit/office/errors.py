@@ -7,10 +7,6 @@ class OfficeError(Error):
     """Base of every error that this room raises on purpose."""
 
 
-class StrangerError(OfficeError):
-    """The calling service may not call here."""
-
-
 class UnknownError(OfficeError):
     """There is nothing of this name: no such decision, no such case."""
 

@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+from serving.metrics import SECONDS, Calls
+
+_SECONDS: Final = (*SECONDS, 60, 600)  # streams last long
 
 
-class Metrics:
-    """The service's counters, in a registry of their own.
+class Metrics(Calls):
+    """The counters of the audit, beside those of its calls.
 
     Attributes:
         taken: entries that were taken into the index.
@@ -22,20 +24,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._seconds = Histogram(
-            "audit_call_seconds",
-            "Time from call to the end of the answer.",
-            ["rpc"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._failed = Counter(
-            "audit_calls_failed",
-            "Calls that got a status other than OK.",
-            ["rpc", "code"],
-            registry=self.registry,
-        )
+        super().__init__("audit", seconds=_SECONDS)
         self.taken = Counter(
             "audit_entries_taken", "Entries taken into the index.", registry=self.registry
         )
@@ -65,22 +54,6 @@ class Metrics:
         self.alarms = self._gauge(
             "audit_decided_otherwise", "Decisions that come out otherwise when made again."
         )
-        self._trust = self._gauge(
-            "audit_trust_sound", "1 while the newest certificates and lists are in use."
-        )
-        self._trust.set(1)
-
-    def answered(self, rpc: str, seconds: float) -> None:
-        """A call was answered."""
-        self._seconds.labels(rpc).observe(seconds)
-
-    def failed(self, rpc: str, code: str) -> None:
-        """A call ended with a status."""
-        self._failed.labels(rpc, code).inc()
-
-    def trust(self, *, sound: bool) -> None:
-        """Whether the newest certificates and lists are in use."""
-        self._trust.set(int(sound))
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)

@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -32,14 +31,15 @@ from audit.tables import log_batches
 from audit.trusted import Trust
 from clients.sdk import PLAIN, Security, SettingsError, aio
 from clients.sdk import Tls as ByTls
-from serving.callers import Callers, Tls, always
+from serving.callers import Caller, Callers, Tls
 from serving.clock import utc_now
 from serving.listener import Listener
-from serving.served import Served, check_listeners
+from serving.served import TRUST_HEALTH, Handlers, Served, check_listeners
+from serving.threads import to_the_end
+from storage.database import readable
 
 SERVICES: Final = ("", SERVICE)
 LOG_HEALTH: Final = "dmp.log"
-TRUST_HEALTH: Final = "dmp.trust"
 
 PROBE_S: Final = 1.0
 
@@ -48,15 +48,15 @@ _KEPT: Final = 4
 THREADS: Final = 32
 """So many questions to databases are under way at once."""
 
+_LOG: Final = select(*log_batches.primary_key.columns).limit(1)
+_INDEX: Final = select(*entries.primary_key.columns).limit(1)
+
 _LIMITS: Final = {
     "options": "-cstatement_timeout=8s -clock_timeout=5s",
     # A server that fell silent is given up: milliseconds, then seconds.
     "tcp_user_timeout": "10000",
     "keepalives_idle": "5",
 }
-
-Given = TypeVar("Given")
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,9 @@ class Service(Served):
         RuntimeError: an address is in use.
     """
 
+    metrics: Metrics
+    following: Following
+
     def __init__(
         self,
         settings: Settings,
@@ -116,14 +119,7 @@ class Service(Served):
         self._settings = settings
         self._clock = clock
         self._client = client
-        self._told: dict[str, bool] = {}
         self.metrics = Metrics()
-        self.following: Following
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """What it counts."""
-        return self.metrics.registry
 
     async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
@@ -132,7 +128,7 @@ class Service(Served):
         check_listeners(settings.listeners, tls=settings.tls is not None)
         callers = None
         if settings.tls is not None:
-            callers = Callers(settings.tls, clock=self._clock, on_standing=self._on_trust)
+            callers = Callers(settings.tls, clock=self._clock, on_standing=self.on_trust)
         log = await asyncio.to_thread(_log_of, settings.database)
         opened.callback(log.dispose)
         held = ExitStack()
@@ -173,28 +169,30 @@ class Service(Served):
         rooms = halls()
         opened.push_async_callback(rooms.close)
         await self.tell((*SERVICES, LOG_HEALTH, TRUST_HEALTH), well=True)
-        self._told = dict.fromkeys((*SERVICES, LOG_HEALTH, TRUST_HEALTH), True)
         await self._tell_all(following.health())
         self.start(self._probe(log, index, following))
         self.start(Standings(office, client, registry=self.metrics.registry).run())
         if callers is not None:
             self.start(callers.watch())
-        desks = procedures(office, State(following, self._told))
-        for listener in settings.listeners:
-            secured = None if listener.service else callers
+        desks = procedures(office, State(following, self.told))
+
+        def handlers(listener: Listener, caller: Caller) -> Handlers:
+            expected = (*settings.expected, listener.service)
             door = Door(
                 procedures=desks,
                 halls=rooms,
                 metrics=self.metrics,
-                caller=secured or always(listener.service),
-                expected=(*settings.expected, listener.service),
+                caller=caller,
+                expected=expected,
             )
-            await self.listen(
-                listener,
-                door.handlers(),
-                callers=secured,
-                reflected=SERVICES[1:] if settings.reflection else (),
-            )
+            return door.handlers()
+
+        await self.listen(
+            settings.listeners,
+            handlers,
+            callers=callers,
+            reflected=SERVICES[1:] if settings.reflection else (),
+        )
         self._log.info("serving", addresses=self.addresses)
 
     async def _probe(self, log: Engine, index: Engine, following: Following) -> None:
@@ -203,9 +201,9 @@ class Service(Served):
         while True:
             await asyncio.sleep(PROBE_S)
             log_well, index_well, following.alarms = await asyncio.gather(
-                _to_the_end(_readable, log, log_batches.name),
-                _to_the_end(_readable, index, entries.name),
-                _to_the_end(_alarms, index, following.alarms),
+                to_the_end(lambda: readable(log, _LOG)),
+                to_the_end(lambda: readable(index, _INDEX)),
+                to_the_end(lambda: _alarms(index, following.alarms)),
             )
             if not log_well:
                 self.metrics.failures.labels("log").inc()
@@ -215,17 +213,10 @@ class Service(Served):
 
     async def _tell_all(self, found: Mapping[str, bool]) -> None:
         for name, well in found.items():
-            if self._told.get(name) != well:
-                if name in self._told:
+            if self.told.get(name) != well:
+                if name in self.told:
                     (self._log.info if well else self._log.error)("health", part=name, well=well)
-                self._told[name] = well
                 await self.tell((name,), well=well)
-
-    def _on_trust(self, sound: bool, cause: str) -> None:  # noqa: FBT001 - a callback
-        (self._log.info if sound else self._log.error)("trust", sound=sound, cause=cause)
-        self.metrics.trust(sound=sound)
-        self._told[TRUST_HEALTH] = sound
-        self.start(self.tell((TRUST_HEALTH,), well=sound))
 
 
 def security(*, key: Path | None, chain: Path | None, roots: Path | None) -> Security:
@@ -278,18 +269,6 @@ def _file(engine: Engine) -> int | None:
         return None
 
 
-async def _to_the_end(
-    work: Callable[[Engine, Given], Found], engine: Engine, given: Given
-) -> Found:
-    """Waits for work in a thread even when cancelled: it must not outlive the database that it looks at."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, engine, given))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
-
-
 def _alarms(engine: Engine, before: int) -> int:
     """How many decisions come out otherwise; as before while that can't be read."""
     try:
@@ -297,17 +276,3 @@ def _alarms(engine: Engine, before: int) -> int:
             return count(conn)
     except SQLAlchemyError:
         return before
-
-
-def _readable(engine: Engine, table: str) -> bool:
-    try:
-        with engine.connect() as conn:
-            conn.execute(_LOOKS[table])
-    except SQLAlchemyError:
-        return False
-    return True
-
-
-_LOOKS: Final = {
-    table.name: select(*table.primary_key.columns).limit(1) for table in (log_batches, entries)
-}

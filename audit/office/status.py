@@ -18,14 +18,13 @@ from audit.office.errors import (
     LateError,
     NotPossibleError,
     NotReadyError,
-    StrangerError,
     TooMuchError,
     UnknownError,
 )
 from clients.sdk import Denied
 from clients.sdk import Error as SdkError
 from clients.sdk.refusal import refusal
-from serving.errors import RequestError, UntrustedError
+from serving.errors import RequestError, StrangerError, UntrustedError
 from serving.hall import BusyError, StoppingError
 from serving.status import internal, invalid, status, untrusted
 from storage.errors import Error as StorageError

@@ -1,5 +1,6 @@
 """What the synchronous and the asynchronous client have in common: how a call may be made."""
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from typing import Final, TypedDict
@@ -42,6 +43,13 @@ def metadata(how: How) -> Metadata:
         if not (value.isascii() and (value.isprintable() or not value)):
             raise SettingsError(f"`{key}` must be printable ASCII")
     return tuple((key, value) for key, value in given.items() if value)
+
+
+def traced(how: How) -> How:
+    """The same, of a trace: one is begun where there is none (W3C Trace Context)."""
+    if how.get("traceparent"):
+        return how
+    return {**how, "traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
 
 
 def shares(how: How, timeout_s: float) -> Iterator[How]:

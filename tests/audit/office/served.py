@@ -100,7 +100,7 @@ class Running:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """The value of a metric."""
-        return self.service.registry.get_sample_value(name, labels)
+        return self.service.metrics.registry.get_sample_value(name, labels)
 
 
 def settings_of(folder: Path, url: str, **settings: object) -> Settings:

@@ -112,7 +112,7 @@ async def test_mistake_of_ours_tells_nothing(served):
         error = await failure(_to_the_end(stub.Query(pb.QueryRequest())))
         assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "internal error")
         labels = {"rpc": "Query", "code": "INTERNAL"}
-        assert service.registry.get_sample_value("audit_calls_failed_total", labels) == 1
+        assert service.metrics.registry.get_sample_value("audit_calls_failed_total", labels) == 1
 
 
 async def test_deadline_is_wanted(served):

@@ -191,7 +191,7 @@ async def test_witness_that_is_away_is_told(conn, url, tmp_path, quorum, well):
                 "there": False,
                 "away": True,
             }
-            value = service.registry.get_sample_value
+            value = service.metrics.registry.get_sample_value
             assert (value("audit_last_witness_timestamp_seconds") > 0) is well
 
 
@@ -212,7 +212,7 @@ async def test_health_and_metrics(conn, url, tmp_path):
         assert await health(channel, "audit.v1.AuditService")
 
         def value(name, **labels):
-            return service.registry.get_sample_value(name, labels)
+            return service.metrics.registry.get_sample_value(name, labels)
 
         assert value("audit_index_behind_entries") == value("audit_tree_behind_entries") == 0
         assert value("audit_index_lag_seconds") < 10
@@ -288,7 +288,7 @@ async def test_connections_that_are_cut_are_made_again(conn, url, tmp_path):
         await sealed(stub, 24)
         for part in ("dmp.log", "dmp.index", "dmp.tree"):
             await healthy(stub, part)
-        value = service.registry.get_sample_value
+        value = service.metrics.registry.get_sample_value
         assert value("audit_failures_total", {"part": "index"}) > 0
         engine.dispose()
 
