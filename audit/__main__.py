@@ -12,7 +12,15 @@ from audit.errors import AddressError, FormatError, UnreachableError
 from audit.errors import Error as AuditError
 from audit.office.service import Service, Settings, security
 from audit.trusted import Trust
-from serving.arguments import add_tls, listeners, service_parser, tls
+from serving.arguments import (
+    add_authz,
+    add_callers,
+    add_tls,
+    authz_files,
+    listeners,
+    service_parser,
+    tls,
+)
 from serving.errors import Error as ServingError
 from serving.served import run
 from serving.servicelog import configure
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             listeners=listeners(given.listen or DEFAULT, tls=secured is not None),
             expected=tuple(given.caller or ["portal"]),
             authz=given.authz,
-            security=security(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots),
+            security=security(authz_files(given)),
             database=given.database,
             index=given.index,
             evidence=given.evidence,
@@ -72,23 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = service_parser("audit", "Serves the audit.", examples=EXAMPLES, listen=DEFAULT)
-    parser.add_argument(
-        "--caller",
-        action="append",
-        metavar="SERVICE",
-        help="a service that may call by TLS; default: portal; may be repeated",
-    )
+    add_callers(parser)
     add_tls(parser)
-    authz = parser.add_argument_group("the decision point")
-    authz.add_argument(
-        "--authz", default="127.0.0.1:7447", metavar="ADDRESS", help="default: %(default)s"
-    )
-    authz.add_argument(
-        "--authz-roots",
-        type=Path,
-        metavar="FILE",
-        help="authorities of its certificate; then it is asked by TLS, with --tls-key and --tls-chain",
-    )
+    add_authz(parser, default="127.0.0.1:7447")
     log = parser.add_argument_group("the log (docs/log.md)")
     log.add_argument("--database", default=os.environ.get("DMP_DATABASE", "sqlite:///var/dmp.db"))
     index = parser.add_argument_group("the index, which can be made again")

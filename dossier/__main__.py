@@ -9,13 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from authz.policies import default_folder
-from clients.sdk import PLAIN, Security
+from clients.sdk import PLAIN
 from clients.sdk import Error as SdkError
 from clients.sdk import Tls as ByTls
 from dossier.errors import Error
 from dossier.senders import FileOutbox, Mail, Sender
 from dossier.service import Service, Settings
-from serving.arguments import add_tls, listeners, service_parser, tls
+from serving.arguments import (
+    add_authz,
+    add_callers,
+    add_tls,
+    authz_files,
+    listeners,
+    service_parser,
+    tls,
+)
 from serving.errors import Error as ServingError
 from serving.served import run
 from serving.servicelog import configure
@@ -45,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     configure()
     try:
-        secured = tls(given)
+        secured, files = tls(given), authz_files(given)
         settings = Settings(
             listeners=listeners(given.listen or DEFAULT, tls=secured is not None),
             expected=tuple(given.caller or ["portal"]),
             authz=given.authz,
-            security=_security(given),
+            security=ByTls(**files) if files else PLAIN,
             database=given.database,
             keys=given.keys,
             masters=given.masters,
@@ -75,23 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = service_parser(
         "dossier", "Serves the record itself.", examples=EXAMPLES, listen=DEFAULT
     )
-    parser.add_argument(
-        "--caller",
-        action="append",
-        metavar="SERVICE",
-        help="a service that may call by TLS; default: portal; may be repeated",
-    )
+    add_callers(parser)
     add_tls(parser)
-    authz = parser.add_argument_group("the decision point")
-    authz.add_argument(
-        "--authz", default="127.0.0.1:7446", metavar="ADDRESS", help="default: %(default)s"
-    )
-    authz.add_argument(
-        "--authz-roots",
-        type=Path,
-        metavar="FILE",
-        help="authorities of its certificate; then it is asked by TLS, with --tls-key and --tls-chain",
-    )
+    add_authz(parser, default="127.0.0.1:7446")
     kept = parser.add_argument_group("what is kept (docs/keys.md)")
     kept.add_argument(
         "--database", default=os.environ.get("DMP_DOSSIER_DATABASE", "sqlite:///var/dossier.db")
@@ -119,14 +113,6 @@ def _parser() -> argparse.ArgumentParser:
         "--portal", default="", metavar="URL", help="named in notices as the place to look"
     )
     return parser
-
-
-def _security(given: argparse.Namespace) -> Security:
-    if given.authz_roots is None:
-        return PLAIN
-    if given.tls_key is None or given.tls_chain is None:
-        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
-    return ByTls(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots)
 
 
 def _senders(given: argparse.Namespace) -> Mapping[str, Sender]:

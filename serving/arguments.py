@@ -4,12 +4,20 @@ import argparse
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from serving.callers import RECHECK, Tls
 from serving.listener import Listener
 
 MAX_RECHECK_S: Final = 3600
+
+
+class AuthzFiles(TypedDict):
+    """Our private key, our certificate with its authorities, and the authorities of the decision point."""
+
+    key: Path
+    chain: Path
+    roots: Path
 
 
 def service_parser(
@@ -63,6 +71,41 @@ def add_tls(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         help="for how long a verdict on a certificate counts; default: %(default)g",
     )
     return group
+
+
+def add_callers(parser: argparse.ArgumentParser) -> None:
+    """Which services may call by TLS: a list, None when it is left out."""
+    parser.add_argument(
+        "--caller",
+        action="append",
+        metavar="SERVICE",
+        help="a service that may call by TLS; default: portal; may be repeated",
+    )
+
+
+def add_authz(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """Where the decision point is, and how it is reached; `default` is its address when it is left out."""
+    group = parser.add_argument_group("the decision point")
+    group.add_argument("--authz", default=default, metavar="ADDRESS", help="default: %(default)s")
+    group.add_argument(
+        "--authz-roots",
+        type=Path,
+        metavar="FILE",
+        help="authorities of its certificate; then it is asked by TLS, with --tls-key and --tls-chain",
+    )
+
+
+def authz_files(given: argparse.Namespace) -> AuthzFiles | None:
+    """What the decision point is reached with by TLS; None when it is plainly.
+
+    Raises:
+        ValueError: there is no certificate to show it.
+    """
+    if given.authz_roots is None:
+        return None
+    if given.tls_key is None or given.tls_chain is None:
+        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
+    return AuthzFiles(key=given.tls_key, chain=given.tls_chain, roots=given.authz_roots)
 
 
 def tls(given: argparse.Namespace) -> Tls | None:

@@ -31,6 +31,7 @@ from audit.tables import log_batches
 from audit.trusted import Trust
 from clients.sdk import PLAIN, Security, SettingsError, aio
 from clients.sdk import Tls as ByTls
+from serving.arguments import AuthzFiles
 from serving.callers import Caller, Callers, Tls
 from serving.clock import utc_now
 from serving.listener import Listener
@@ -219,17 +220,9 @@ class Service(Served):
                 await self.tell((name,), well=well)
 
 
-def security(*, key: Path | None, chain: Path | None, roots: Path | None) -> Security:
-    """How the decision point is reached: by TLS where its authorities are given, else plainly.
-
-    Raises:
-        ValueError: there is no certificate to show it.
-    """
-    if roots is None:
-        return PLAIN
-    if key is None or chain is None:
-        raise ValueError("--authz-roots: needs --tls-key and --tls-chain as well")
-    return ByTls(key=key, chain=chain, roots=roots)
+def security(files: AuthzFiles | None) -> Security:
+    """How the decision point is reached: by TLS with these files, or plainly without any."""
+    return ByTls(**files) if files else PLAIN
 
 
 def _point(settings: Settings) -> aio.Client:

@@ -47,7 +47,7 @@ async def told(settings, *arguments):
     async with serving(settings) as (service, _):
 
         async def well():
-            return all(service._told.values())
+            return all(service.told.values())
 
         await until(well)
         address = ["--address", service.addresses[0]]
