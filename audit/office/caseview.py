@@ -13,6 +13,7 @@ from audit.office.handles import Handles
 from audit.office.limits import limited
 from audit.office.office import Office
 from audit.office.places import Place, fetch
+from audit.office.veil import veiled
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
 
@@ -68,9 +69,8 @@ class CaseView:
             overdue=row.state == State.OPEN and row.due < self._now(),
             state=State(row.state).name.lower(),
         )
-        reason = entry.get("reason", {})
-        made.reason.code = reason.get("code", "")
-        made.reason.text = wire.veiled(reason.get("text", ""), hidden)
+        reason = (entry if hidden is None else veiled(entry, hidden)).get("reason", {})
+        made.reason.code, made.reason.text = reason.get("code", ""), reason.get("text", "")
         for duty in of.duties:
             told = made.obligations.add(name=duty.name, state="carried_out" if duty.done else "due")
             report = stored.get(duty.last) if duty.last else None
@@ -164,12 +164,12 @@ def _places(of: Filed) -> list[Place]:
 
 def _step(stored: Stored, what: str, hidden: Handles | None) -> pb.Step:
     """Something that was done with a case: by whom, and why."""
-    entry = stored.entry
+    entry = stored.entry if hidden is None else veiled(stored.entry, hidden)
     return pb.Step(
         at=wire.stamp(instant(micros(entry["at"]))),
         what=what,
-        why=wire.veiled(_why(entry, what), hidden),
-        who=wire.who(entry, hidden=hidden).id,
+        why=_why(entry, what),
+        who=wire.who(entry).id,
         decision_id=entry.get("id", ""),
     )
 

@@ -21,7 +21,17 @@ FORM: Final = r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}"
 """The form of a patient's number: an INS-C of 22 digits, or an INS-NIR of 15 characters."""
 
 _NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{FORM})(?![0-9A-Za-z])", re.IGNORECASE)
-_BLANK: Final = "[ \u00a0\u202f]?"
+_BLANK: Final = "[ \t\u00a0\u2000-\u200b\u202f]?"
+_BETWEEN: Final = r"[\W_]{0,3}"
+"""What may stand between the digits of a number that is known."""
+_KEY: Final = 2
+"""Digits at the end of an INS-NIR that people leave out."""
+_LENGTH_OF_NIR: Final = 15
+_FEWEST: Final = 12
+"""Digits of any number of a patient: an INS-NIR of Corsica without its key."""
+_WIDE: Final = 0xFEE0
+"""From an ASCII character to its full-width form."""
+
 _IN_TEXT: Final = re.compile(
     rf"(?<![0-9])(?:(?:[0-9]{_BLANK}){{21}}[0-9]"
     rf"|(?:[0-9]{_BLANK}){{5}}(?:[0-9]{_BLANK}[0-9]|2{_BLANK}[AB]){_BLANK}(?:[0-9]{_BLANK}){{7}}[0-9])"
@@ -72,6 +82,7 @@ class _Veil:
         self._known = {one: handles.pseudonym(one) for one in persons if one}
         numbers = [one for one in self._known if re.fullmatch(FORM, one, re.IGNORECASE)]
         self._inside = re.compile("|".join(map(re.escape, numbers))) if numbers else None
+        self._numbers = numbers
 
     def entry(self) -> dict[str, Any]:
         """All of it but what is dropped, if anything has to be taken away."""
@@ -112,7 +123,12 @@ class _Veil:
         return _NUMBER.sub(self._replaced, value)
 
     def _free(self, name: str, value: str) -> str:
-        return _IN_TEXT.sub(self._replaced, self._exact(name, value))
+        value = self._exact(name, value)
+        if sum(map(str.isdigit, value)) >= _FEWEST:
+            for number in self._numbers:
+                spelled = re.compile(_spelled(number), re.IGNORECASE)
+                value = spelled.sub(self._known[number], value)
+        return _IN_TEXT.sub(self._replaced, value)
 
     def _replaced(self, found: re.Match[str]) -> str:
         return _named(found, self._handles)
@@ -122,6 +138,14 @@ class _Veil:
         subject, origin = entry.get("subject", {}), entry.get("origin", {})
         named = (subject.get("structure", ""), origin.get("author_structure", ""))
         return {one for one in named if _is(idnat.structure, one)}
+
+
+def _spelled(number: str) -> str:
+    """A pattern of the ways in which people write a number, an INS-NIR also without its key."""
+    signs = [f"[{one}{chr(ord(one) + _WIDE)}]" for one in number]
+    stem, key = (signs[:-_KEY], signs[-_KEY:]) if len(number) == _LENGTH_OF_NIR else (signs, [])
+    last = f"(?:{_BETWEEN}{_BETWEEN.join(key)})?" if key else ""
+    return rf"(?<!\d){_BETWEEN.join(stem)}{last}(?!\d)"
 
 
 def _is(reading: Callable[[str], idnat.Number], value: str) -> bool:

@@ -88,6 +88,28 @@ def test_what_names_no_patient_stays_exact():
     assert one.message().bytes == one.stored.bytes
 
 
+@pytest.mark.parametrize(
+    "written_",
+    [
+        "{0[0]}-{0[1]}{0[2]}-{0[3]}{0[4]}-{rest}",
+        "{0[0]}.{0[1]}{0[2]}.{0[3]}{0[4]}.{rest}",
+        "{0[0]}  {0[1]}{0[2]}\t{0[3]}{0[4]}\u2009{rest}",
+        "{0[0]}_{0[1]}{0[2]} / {0[3]}{0[4]}\u200b{rest}",
+        "{wide}",
+        "no. {stem} (key left out)",
+    ],
+)
+@pytest.mark.parametrize("number", [NIR, CORSICAN])
+def test_number_of_the_patient_however_it_is_spelled(number, written_):
+    """In free text the number of the patient concerned goes in whatever way people write it."""
+    wide = "".join(chr(ord(one) + 0xFEE0) for one in number)
+    text = written_.format(number, rest=number[5:], wide=wide, stem=number[:-2])
+    made = veiled(entry(patient=number, reason={"code": "x", "text": text}), HANDLES)
+    left = made["reason"]["text"]
+    assert HANDLES.pseudonym(number) in left
+    assert not re.search(r"\d{4}", left.replace(HANDLES.pseudonym(number), ""))
+
+
 def test_numbers_of_professionals_and_structures_stay():
     """Who accessed is what an audit is about: professionals and structures keep their numbers."""
     siret = "399999999999999"
