@@ -5,9 +5,10 @@ batches that are looked into, each of 32 entries; they are put there beforehand.
 """
 
 import argparse
+import hashlib
 import os
-import random
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,16 +166,17 @@ def _texts() -> dict[str, int]:
 
 def _drawn(place: int, people: Population) -> dict[str, Any]:
     """What the entry with this place is about; always the same."""
-    chance = random.Random(place)
-    n = chance.randrange(1_000)
+    digest = hashlib.blake2b(place.to_bytes(8, "big"), digest_size=24).digest()
+    n, *chances = struct.unpack(">6I", digest)
+    n %= 1_000
     # Some are seen much more than others: every second entry is about a tenth of the patients.
     few = 10 if n % 2 else 1
-    verdict = chance.randrange(len(_RULES))
+    verdict = chances[0] % len(_RULES)
     return {
-        "patient": f"{1_000_000 + chance.randrange(max(1, people.patients // few)):022d}",
-        "subject": f"8{chance.randrange(max(1, people.professionals // few)):011d}",
-        "structure": f"1{chance.randrange(people.structures):09d}",
-        "document": str(chance.randrange(people.documents)),
+        "patient": f"{1_000_000 + chances[1] % max(1, people.patients // few):022d}",
+        "subject": f"8{chances[2] % max(1, people.professionals // few):011d}",
+        "structure": f"1{chances[3] % people.structures:09d}",
+        "document": str(chances[4] % people.documents),
         "kind": _KINDS[n % 100],
         "caller": _CALLERS[(n // 7) % 100],
         "action": _ACTIONS[(n // 3) % 100],
@@ -198,6 +200,10 @@ def _fill(index: Engine, count: int) -> Population:
         conn.execute(insert(words), [{"number": n, "text": one} for one, n in numbers.items()])
         row = {"origin": ORIGIN, "log": 1, "next_index": count, "link": GENESIS, "at": 0}
         conn.execute(insert(positions), row)
+    ordered = sorted(entries.indexes, key=lambda index: str(index.name))
+    with index.begin() as conn:
+        for one in ordered:  # made again when all are there: that is faster by far
+            one.drop(conn)
     for start in range(0, count, _PORTION):
         rows = (
             _row(place, count, people, numbers, known)
@@ -205,6 +211,10 @@ def _fill(index: Engine, count: int) -> Population:
         )
         _add(index, rows)
     with index.begin() as conn:
+        if index.dialect.name == "postgresql":
+            conn.execute(text("SET LOCAL statement_timeout = 0"))
+        for one in ordered:
+            one.create(conn)
         rows = [dict(zip(("number", *SHAPE), (n, *one), strict=True)) for one, n in known.items()]
         conn.execute(insert(shapes), rows)
     if index.dialect.name == "postgresql":  # as its own housekeeping does sooner or later

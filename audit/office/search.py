@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Join,
     Row,
     Select,
     and_,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
@@ -45,6 +48,19 @@ Words = Mapping[str, set[int]]
 
 _NEXT: Final = 10_000
 """Entries that are looked through one after the other before each shape is asked for its own: some 5 ms."""
+
+
+class _InOrder(Join):
+    """A join that SQLite makes in the order in which it is written: it would rather look at all entries."""
+
+    inherit_cache = True
+
+
+@compiles(_InOrder, "sqlite")
+def _cross(join: Join, compiler: SQLCompiler, **how: Any) -> str:  # noqa: ANN401 - as SQLAlchemy hands it on
+    parts = (compiler.process(one, **{**how, "asfrom": True}) for one in (join.left, join.right))
+    condition = compiler.process(join.onclause, **how) if join.onclause is not None else "1"
+    return f"{' CROSS JOIN '.join(parts)} ON {condition}"
 
 
 class _Order:
@@ -90,7 +106,7 @@ class _Order:
         there = entries.alias("there")
         at_place = tuple_(*(there.c[one.name] for one in _PLACE)).in_(each)
         columns = [there.c[one.name] for one in _PLACE]
-        joined = select(*columns).select_from(shapes).join(there, at_place).where(wanted)
+        joined = select(*columns).select_from(_InOrder(shapes, there, at_place)).where(wanted)
         return self._first(joined, there)
 
     def behind(self, after: Position) -> ColumnElement[bool]:
