@@ -72,7 +72,12 @@ class Accesses:
         }
         try:
             look = await self._office.asking.look(
-                asker, "trace.read", patient=request.patient, what="accesses", asked=asked
+                asker,
+                "trace.read",
+                patient=request.patient,
+                what="accesses",
+                asked=asked,
+                carried=(WITHHOLD_SECRET,),
             )
         except InvalidError as exc:
             raise wire.renamed(exc, {"resource.patient": "patient"}) from exc

@@ -3,7 +3,7 @@
 What was looked for goes along as the reason of the question, so that a look can itself be audited.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ from clients.sdk.asking import How
 
 PSEUDONYMISE: Final = "pseudonymise_patients"
 WITHHOLD_SECRET: Final = "withhold_secret_entries"  # noqa: S105 - the name of an obligation
-CARRIED: Final = (PSEUDONYMISE, WITHHOLD_SECRET)
-"""The obligations that this room carries out, by what it shows."""
+CARRIED: Final = (PSEUDONYMISE,)
+"""The obligations that a desk carries out by what it shows, unless it says otherwise."""
 
 _LONGEST: Final = 500
 """Characters of a reason (authz.v1.Reason)."""
@@ -63,9 +63,16 @@ class Asking:
         self._client = client
 
     async def look(
-        self, asker: Asker, action: str, *, patient: str = "", what: str, asked: Mapping[str, Any]
+        self,
+        asker: Asker,
+        action: str,
+        *,
+        patient: str = "",
+        what: str,
+        asked: Mapping[str, Any],
+        carried: Sequence[str] = CARRIED,
     ) -> Look:
-        """Leave to look, or an error.
+        """Leave to look, or an error: also where policy wants something withheld that the desk would show.
 
         Args:
             asker: who.
@@ -73,6 +80,7 @@ class Asking:
             patient: INS, where one is named.
             what: the name of the procedure, such as `query`.
             asked: what is looked for; it goes on record.
+            carried: the obligations that the desk carries out.
 
         Raises:
             Denied: no; it is on record.
@@ -86,12 +94,12 @@ class Asking:
             secret_connection=asker.context.secret_connection,
         )
         query = Query(subject=asker.subject, action=action, patient=patient, context=context)
-        return await self.require(query, asker.how)
+        return await self.require(query, asker.how, carried=carried)
 
-    async def require(self, query: Query, how: How) -> Look:
+    async def require(self, query: Query, how: How, *, carried: Sequence[str] = CARRIED) -> Look:
         """Leave for what is asked, as `look`."""
-        permit = await self._client.require(query, supports=CARRIED, **how)
-        permit.fulfil(*CARRIED)
+        permit = await self._client.require(query, supports=carried, **how)
+        permit.fulfil(*carried)
         permit.settle()
         decided = permit.decision
         return Look(

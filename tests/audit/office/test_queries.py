@@ -1,6 +1,7 @@
 """Questions at the auditor's desk: pages, counts, entries as they come, one entry; and what is denied."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 
 import grpc
@@ -19,6 +20,7 @@ from tests.audit.office.served import running
 from tests.service import (
     ANASTA,
     NOW,
+    POLICIES,
     auditor,
     doctor,
     failure,
@@ -92,6 +94,21 @@ async def test_with_a_patient_all_is_shown_and_stands_in_the_trace(tmp_path):
         assert page.look.decision_id in [one.id for one in trace.entries]
         assert '"actions":["document.read"]' in trace.entries[-1].reason.text
         assert ANASTA not in trace.entries[-1].reason.text
+
+
+async def test_what_cannot_be_withheld_is_not_shown(tmp_path):
+    """Where policy lets auditors look only without what was done in secret, nothing is shown at all."""
+    folder = tmp_path / "policies"
+    shutil.copytree(POLICIES, folder)
+    rules = folder / "rules" / "90-traces-and-policies.yaml"
+    text = rules.read_text("utf-8")
+    known = "obligations: [pseudonymise_patients]"
+    assert known in text
+    rules.write_text(text.replace(known, f"{known[:-1]}, withhold_secret_entries]"), "utf-8")
+    async with running(tmp_path, policies=folder) as audit:
+        await filled(audit)
+        for call in (query(audit), audit.stub.Count(pb.CountRequest(subject=auditor()))):
+            assert (await failure(call)).code() is not grpc.StatusCode.OK
 
 
 async def test_others_are_denied_and_it_is_on_record(tmp_path):
