@@ -189,9 +189,7 @@ async def test_following_goes_on_where_a_stream_ended(tmp_path, monkeypatch):
 
         def follow(told):
             with Audit(audit.service.addresses[0]) as link:
-                session = Session(
-                    audit=link, subject=auditor(), language=Language.EN, as_json=False
-                )
+                session = Session(link=link, subject=auditor(), language=Language.EN, as_json=False)
                 wanted = pb.Filter(actions=["document.read"])
                 for entries in following.followed(session, wanted, last=1):
                     told += [one.id for one in entries]
