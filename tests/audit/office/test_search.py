@@ -278,7 +278,7 @@ def test_index_of_what_is_asked_is_used(conn, url, index_engine):
     looking.page(Filter(rules=("read_when_authorised",), effect="allow"), size=50)
     assert "INDEX entries_shape " in plans[-1], plans
     assert plans[-1].startswith("SCAN shapes"), plans
-    assert "SEARCH there USING PRIMARY KEY" in plans[-1], plans
+    assert "SEARCH there USING" in plans[-1], plans
     event.remove(index_engine, "before_cursor_execute", explain)
 
 
