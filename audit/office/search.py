@@ -58,6 +58,8 @@ class _InOrder(Join):
 
 @compiles(_InOrder, "sqlite")
 def _cross(join: Join, compiler: SQLCompiler, **how: Any) -> str:  # noqa: ANN401 - as SQLAlchemy hands it on
+    # The linter of cartesian products knows nothing of this join, so it need not know its sides.
+    how["from_linter"] = None
     parts = (compiler.process(one, **{**how, "asfrom": True}) for one in (join.left, join.right))
     condition = compiler.process(join.onclause, **how) if join.onclause is not None else "1"
     return f"{' CROSS JOIN '.join(parts)} ON {condition}"
