@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -330,12 +330,10 @@ def process(folder, *more):
 
 def post(port, body):
     """Asks for a cosignature."""
-    conn = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    conn.request("POST", "/add-checkpoint", body)
-    answer = conn.getresponse()
-    status, data = answer.status, answer.read()
-    conn.close()
-    return status, data
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as conn:
+        conn.request("POST", "/add-checkpoint", body)
+        answer = conn.getresponse()
+        return answer.status, answer.read()
 
 
 def test_a_killed_witness_forgets_nothing(tmp_path):

@@ -19,7 +19,8 @@ async def run(audit, *arguments, language="en", **how):
     """A command, against a running audit."""
     address = audit.service.addresses[0]
     command = ["audit", *arguments, "--address", address, "--lang", language]
-    return await asyncio.to_thread(CliRunner().invoke, app, command, **how)
+    runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200", "LC_ALL": "C"})
+    return await asyncio.to_thread(runner.invoke, app, command, **how)
 
 
 @pytest.fixture

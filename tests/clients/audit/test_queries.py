@@ -24,7 +24,7 @@ from tests.audit.office.served import running
 from tests.service import ANASTA, auditor, doctor, reading, stranger
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
-runner = CliRunner()
+runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200", "LC_ALL": "C"})
 
 
 async def filled(audit):

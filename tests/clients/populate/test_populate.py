@@ -10,11 +10,12 @@ from audit.completeness import check
 from audit.database import reader, snapshot
 from clients.cli import child
 from clients.cli.app import app
-from clients.cli.populate.families import patients
 from serving.clock import utc_now
 from tests.shared import ROOT
 
 WANTED = ("--patients", "12", "--documents", "60", "--seed", "5")
+ANOTHER = (*WANTED[:-1], "6")
+"""Another town, as tests come in any order."""
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +64,20 @@ def test_populate(run, services):
 def test_who_was_made_can_be_met(run, tmp_path):
     """After a run, a doctor of the town sees patients, and a patient documents."""
     people = tmp_path / "people"
-    assert run("populate", *WANTED, "--people", str(people)).exit_code == 0
+    assert run("populate", *ANOTHER, "--people", str(people)).exit_code == 0
     boards = [
         json.loads(run("dossier", "patients", "--as", str(path), "--json").stdout)
         for path in sorted(people.glob("gp-*.yaml"))
     ]
-    first = next(patients(5, 1))
+    ids = {
+        path: json.loads(path.read_text(encoding="utf-8"))["id"]
+        for path in people.glob("patient-*.yaml")
+    }
 
-    listed = run("dossier", "list", first.ins, "--as", str(people / "patient-00.yaml"))
+    listed = [run("dossier", "list", id_, "--as", str(path)) for path, id_ in ids.items()]
 
     assert sum(board["total"] for board in boards) >= 11
-    assert (listed.exit_code, "HOLDER" in listed.stdout) == (0, True)
+    assert any(one.exit_code == 0 and "HOLDER" in one.stdout for one in listed)
 
 
 def test_nobody_there(run):
