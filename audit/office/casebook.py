@@ -9,19 +9,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
-from audit.office.cases import (
-    Access,
-    Case,
-    Report,
-    Review,
-    State,
-    Step,
-    closing,
-    opened,
-    read,
-)
+from audit.office.cases import Case, closing, opened
 from audit.office.gained import Gained
 from audit.office.handles import Handles
+from audit.office.steps import Access, Report, Review, State, Step, read
 from audit.office.tables import case_steps, cases
 from storage.statements import first, run
 

@@ -22,10 +22,10 @@ from sqlalchemy import (
 
 from audit.entry import rfc3339
 from audit.office.casebook import ACCESS, REPORT, REVIEW
-from audit.office.cases import ACTIONS, OBLIGATIONS, State
 from audit.office.cursor import Position
 from audit.office.gained import micros
 from audit.office.places import Place
+from audit.office.steps import ACTIONS, OBLIGATIONS, State
 from audit.office.tables import case_steps, cases, entries, positions, words
 
 OPEN: Final = "open"

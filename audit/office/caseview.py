@@ -6,13 +6,14 @@ from audit.entry import Entry, rfc3339
 from audit.office import casefile, wire
 from audit.office.casebook import ACCESS, REPORT
 from audit.office.casefile import Filed, Wanted
-from audit.office.cases import State, case_id
+from audit.office.cases import case_id
 from audit.office.cursor import Position
 from audit.office.gained import EMERGENCIES, instant, micros
 from audit.office.handles import Handles
 from audit.office.limits import limited
 from audit.office.office import Office
 from audit.office.places import Place, fetch
+from audit.office.steps import State
 from audit.office.veil import veiled
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb

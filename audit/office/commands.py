@@ -12,9 +12,9 @@ from audit.database import reader, snapshot
 from audit.errors import UnreachableError
 from audit.office.database import MIGRATIONS, alone, opened
 from audit.office.derived import derivations
-from audit.office.following import read_ends
 from audit.office.handles import Handles
 from audit.office.index import Index
+from audit.office.part import read_ends
 from audit.terminal import DATABASE, Database, exit_codes
 from serving.clock import boottime
 from storage.errors import Error as StorageError

@@ -14,12 +14,13 @@ from audit.entry import rfc3339
 from audit.office import casefile, cursor, wire
 from audit.office.asking import Asker, Look
 from audit.office.casefile import STATES, Filed, Wanted
-from audit.office.cases import REVIEW, VERDICTS, State, case_id
+from audit.office.cases import case_id
 from audit.office.caseview import CaseView
 from audit.office.errors import NotPossibleError, UnknownError
 from audit.office.filters import INS, hint
 from audit.office.handles import Handles
 from audit.office.office import Office
+from audit.office.steps import REVIEW, VERDICTS, State
 from audit.office.wire import Violation
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb

@@ -19,11 +19,13 @@ from audit.office.database import alone, opened
 from audit.office.derived import derivations
 from audit.office.desks import procedures
 from audit.office.door import SERVICE, Door, halls
-from audit.office.following import Following, Indexing, Sealing
+from audit.office.following import Following
 from audit.office.handles import Handles
 from audit.office.index import Index
+from audit.office.indexing import Indexing
 from audit.office.metrics import Metrics
 from audit.office.office import Office
+from audit.office.sealing import Sealing
 from audit.office.standings import Standings
 from audit.office.state import State
 from audit.office.tables import entries

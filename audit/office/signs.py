@@ -15,10 +15,10 @@ from typing import Final
 from sqlalchemy import Connection, delete
 
 from audit.entry import Entry
-from audit.office.cases import CONSULTING
 from audit.office.gained import NORMAL, Gained
 from audit.office.handles import Handles
 from audit.office.policies import Policies
+from audit.office.steps import CONSULTING
 from audit.office.tables import family_names, strangers
 from storage.statements import run
 

@@ -25,10 +25,11 @@ from audit.entry import Entry, rfc3339
 from audit.errors import Error as AuditError
 from audit.office import casefile
 from audit.office.casebook import TOLD
-from audit.office.cases import Standing, State, case_id
+from audit.office.cases import case_id
 from audit.office.gained import micros
 from audit.office.office import Office
 from audit.office.places import Place, fetch
+from audit.office.steps import Standing, State
 from audit.office.tables import case_steps, cases
 from clients.sdk import Denied, Error, aio
 from serving.servicelog import cause_of

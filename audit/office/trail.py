@@ -24,10 +24,10 @@ from sqlalchemy.sql.functions import count
 from audit.office import besides, view
 from audit.office.besides import Besides, Key, Seen
 from audit.office.casebook import ACCESS
-from audit.office.cases import State
 from audit.office.handles import Handles
 from audit.office.places import Place, fetch
 from audit.office.policies import Shelf
+from audit.office.steps import State
 from audit.office.tables import case_steps, cases, entries, positions, words
 from audit.office.view import Hiding, Reader
 from audit.v1 import audit_pb2 as pb

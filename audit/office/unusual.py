@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, select
 
 from audit.office.casefile import log_names
-from audit.office.cases import CONSULTING
 from audit.office.gained import instant
 from audit.office.places import Place
 from audit.office.policies import Said
+from audit.office.steps import CONSULTING
 from audit.office.tables import entries, family_names, strangers, words
 
 MANY_PATIENTS: Final = 30

@@ -19,10 +19,13 @@ from audit.entry import rfc3339
 from audit.evidence import Evidence
 from audit.office.database import alone, opened
 from audit.office.derived import derivations
-from audit.office.following import Following, Indexing, Sealing, read_ends
+from audit.office.following import Following
 from audit.office.handles import Handles
 from audit.office.index import Index
+from audit.office.indexing import Indexing
 from audit.office.metrics import Metrics
+from audit.office.part import read_ends
+from audit.office.sealing import Sealing
 from audit.office.tables import entries, metadata, positions, words
 from audit.trusted import Trust
 from audit.verify import verify

@@ -5,21 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audit.office.cases import (
-    Access,
-    Review,
-    Standing,
-    State,
-    Told,
-    closing,
-    opened,
-    read,
-    stands,
-    weave,
-)
+from audit.office.cases import closing, opened, stands, weave
 from audit.office.durations import after
 from audit.office.handles import Handles
 from audit.office.policies import Policies
+from audit.office.steps import Access, Review, Standing, State, Told, read
 from tests.audit.office import emergencies as make
 from tests.audit.office.world import KEY
 

@@ -10,12 +10,12 @@ from sqlalchemy import insert
 
 from audit.database import reader
 from audit.office.casebook import Casebook
-from audit.office.cases import Standing
 from audit.office.database import opened
 from audit.office.gained import micros
 from audit.office.handles import Handles
 from audit.office.office import Standing as Follows
 from audit.office.standings import FRESH, Standings, differences
+from audit.office.steps import Standing
 from audit.office.tables import positions
 from clients.sdk import Decision, Denied, Effect, Permit, Query, Told, UnavailableError, oneself
 from tests.audit.office import emergencies as make
