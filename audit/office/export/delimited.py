@@ -1,6 +1,7 @@
 """CSV (RFC 4180), in UTF-8, for spreadsheets: nothing in it is ever taken for a formula."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from io import StringIO
@@ -10,8 +11,11 @@ from audit.entry import rfc3339
 from audit.office.export.columns import NAMES, Value, row
 from audit.office.shown import Shown
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell begins with that a spreadsheet takes for a formula (OWASP: CSV injection)."""
+FORMULA: Final = re.compile(r"[\W_]*?[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a cell begins that a spreadsheet takes for a formula (OWASP: CSV injection).
+
+Behind blanks, quotes and what nobody sees, too; full-width signs are calculated as well.
+"""
 
 _ROWS: Final = 200
 
@@ -46,9 +50,7 @@ def _cell(value: Value) -> str:
 def _safe(text: str) -> str:
     """An apostrophe before what could be a formula; NUL, which many readers end at, is written out."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    # Not only the first sign: blanks before it do not keep a spreadsheet from calculating.
-    begins = text.lstrip(" \u00a0").startswith(FORMULA) or text.startswith(FORMULA)
-    return f"'{text}" if begins else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def _taken(text: StringIO) -> bytes:

@@ -60,7 +60,7 @@ def _what(one: pb.Case, language: Language) -> Text:
             f"{words.VERDICT.text(language)} {visible(one.closed.why)} ({visible(one.closed.who)})"
         )
         said.append(f"\n{verdict}", style=plain)
-    said.append(f"\n{one.id}", style="dim not bold default on default")
+    said.append(f"\n{visible(one.id)}", style="dim not bold default on default")
     return said
 
 
@@ -136,7 +136,7 @@ def signs(
                 what.append(f"\n{patient}", style="not bold default")
             if one.decision_ids:
                 more = f" +{one.accesses - 1}" if one.accesses > 1 else ""
-                what.append(f"\n{one.decision_ids[0]}{more}", style="not bold dim default")
+                what.append(f"\n{visible(one.decision_ids[0])}{more}", style="not bold dim default")
             table.add_row(look.minute(getattr(one, "from")), who, what)
         yield table
     if answer.cursor:

@@ -54,14 +54,14 @@ def table(entries: Iterable[pb.Entry], language: Language, *, header: bool = Tru
 def _row(one: pb.Entry, language: Language) -> Iterator[Text]:
     yield Text(moment(one))
     if one.erased:
-        yield Text(f"{_ERASED.text(language)}: {one.erased}", style="dim")
+        yield Text(f"{_ERASED.text(language)}: {visible(one.erased)}", style="dim")
         return
     subject = one.subject
     yield _plain(subject.name or subject.id or one.caller)
     act = one.action or one.kind
     yield _plain(act if one.mode in _NORMAL else f"{act} ({one.mode})")
     yield _plain(one.patient)
-    yield show.badge(one.effect.upper())
+    yield show.badge(visible(one.effect).upper())
     yield _plain(one.reason_code)
 
 
@@ -77,7 +77,7 @@ def page(answer: pb.QueryResponse, language: Language) -> Iterator[RenderableTyp
     else:
         yield Text(_NONE.text(language))
     if answer.cursor:
-        line = f"{_MORE.text(language)} {answer.cursor}"
+        line = f"{_MORE.text(language)} {visible(answer.cursor)}"
         yield Text(line, style="dim", no_wrap=True, overflow="ignore")
     yield from footer(answer.look, answer.standing, language)
 
@@ -86,7 +86,7 @@ def footer(under: pb.Look, standing: pb.Standing, language: Language) -> Iterato
     """Under which decision this is shown, and what is not in it yet."""
     if standing.behind:
         yield Text(_BEHIND.text(language).format(standing.behind), style="yellow")
-    yield Text(f"{under.reason_code}  {under.decision_id}", style="dim")
+    yield Text(visible(f"{under.reason_code}  {under.decision_id}"), style="dim")
 
 
 def counted(answer: pb.CountResponse, language: Language) -> Iterator[RenderableType]:
@@ -94,7 +94,7 @@ def counted(answer: pb.CountResponse, language: Language) -> Iterator[Renderable
     yield Text(f"{answer.total:,}".replace(",", "\N{NO-BREAK SPACE}"), style="bold")
     for facet in answer.facets:
         made = Table(box=None, pad_edge=False, header_style="dim")
-        made.add_column(facet.name, overflow="fold", min_width=24)
+        made.add_column(_plain(facet.name), overflow="fold", min_width=24)
         made.add_column("n", justify="right")
         for one in facet.values:
             made.add_row(_plain(one.value or "-"), str(one.count))
@@ -110,7 +110,9 @@ def sheet(answer: pb.ShowResponse, language: Language) -> Iterator[RenderableTyp
     made.add_column(style="dim", min_width=24)
     made.add_column(overflow="fold")
     for name, value in _fields(answer.entry):
-        made.add_row(name, show.badge(value.upper()) if name == "effect" else _plain(value))
+        made.add_row(
+            name, show.badge(visible(value).upper()) if name == "effect" else _plain(value)
+        )
     yield made
     if answer.rules:
         yield Text(f"\n{_RULES.text(language)}", style="dim")
@@ -123,9 +125,9 @@ def sheet(answer: pb.ShowResponse, language: Language) -> Iterator[RenderableTyp
         yield Text(f"\n{_FACTS.text(language)}", style="dim")
         yield _facts(answer.facts, language)
     if answer.HasField("replayed"):
-        outcome = answer.replayed.outcome
+        outcome, why = visible(answer.replayed.outcome), visible(answer.replayed.why)
         line = Text(f"\n{_AGAIN.text(language)}: ").append(outcome, style=_STYLES.get(outcome, ""))
-        yield line.append(f" ({answer.replayed.why})" if answer.replayed.why else "")
+        yield line.append(f" ({why})" if why else "")
     for one in answer.replayed.differences:
         yield _plain(f"  {one.field}: {one.recorded} -> {one.replayed}")
     if answer.receipt:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Final
@@ -17,7 +18,8 @@ COLUMNS: Final = (
     *("by_audit", "asked_besides", "about", "decision"),
 )
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA: Final = re.compile(r"[\W_]*?[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""Behind blanks, quotes and what nobody sees, too; full-width signs are calculated as well."""
 _MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """By which spreadsheets know UTF-8."""
 
@@ -34,11 +36,7 @@ def write(accesses: Iterable[pb.Access]) -> str:
 
 def safe(cell: str) -> str:
     """A cell that is text in a spreadsheet, whatever it begins with (OWASP: CSV injection)."""
-    return (
-        f"'{cell}"
-        if cell.lstrip(" '\"").startswith(_FORMULA) or cell.startswith(_FORMULA)
-        else cell
-    )
+    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _cells(of: pb.Access) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from clients.cli.cast import same
+from clients.cli.record.text import visible
 from clients.cli.show import Said
 
 STATES: Final[Mapping[str, Said]] = {
@@ -165,4 +166,4 @@ UNKNOWN: Final = "?"
 
 def word(of: Mapping[str, Said], key: str) -> Said:
     """The words for a code; the code itself when there are none."""
-    return of.get(key, same(key))
+    return of.get(key) or same(visible(key))

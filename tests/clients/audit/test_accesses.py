@@ -112,11 +112,14 @@ def test_page_without_lines():
     assert "Aucun accès à montrer." in page.write(FRAME, [])
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", " =", '"='])
+@pytest.mark.parametrize(
+    "begin", ["=", "+", "-", "@", "\t", "\r", " =", '"=', "\u00a0=", "\u200b=", "\uff1d"]
+)
 def test_no_cell_is_a_formula(begin):
     """What a spreadsheet would compute is text."""
     assert sheet.safe(f"{begin}cmd|' /C calc'!A0").startswith("'")
     assert sheet.safe("10B0193488") == "10B0193488"
+    assert sheet.safe("2026-05-04 22:30") == "2026-05-04 22:30"
 
 
 def test_sheet_holds_every_column():
