@@ -5,8 +5,6 @@ Asked by the patient, a minor's representative, or the treating doctor (CSP R.11
 """
 
 import asyncio
-import hashlib
-from base64 import b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import accumulate
@@ -16,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from audit.database import snapshot
 from audit.entry import rfc3339
-from audit.office import wire
+from audit.office import cursor, wire
 from audit.office.asking import WITHHOLD_SECRET
 from audit.office.gained import micros
 from audit.office.office import Office
@@ -39,10 +37,9 @@ _LAST: Final = date(9990, 1, 1)
 """Beyond these a bound bounds nothing, and could not be computed with."""
 
 _MOST_WHO: Final = 255
-_VERSION: Final = b"\x01"
-_DIGEST_BYTES: Final = 12
 _ID_BYTES: Final = 16
-_AGAIN: Final = "leave it out to begin again"
+"""A cursor holds the id of the last line, which the line shows too, and nothing else of the log."""
+
 _REPRESENTATIVE: Final = "representative"
 
 
@@ -64,7 +61,7 @@ class Accesses:
         """
         asker = wire.asker(request, how)
         question, size = _read(request)
-        after = _behind(request.cursor)
+        after = cursor.unseal(request.cursor, size=_ID_BYTES)
         asked = {
             name: value
             for name in ("from", "until", "who", "refused", "emergency")
@@ -87,10 +84,10 @@ class Accesses:
             patient=request.patient,
             withholds=WITHHOLD_SECRET in look.obligations or asker.subject.kind == _REPRESENTATIVE,
         )
-        of = _digest(reader, question)
-        if after is not None and after[0] != of:
-            raise RequestError([("cursor", "belongs to another question", _AGAIN)])
-        last = "" if after is None else after[1]
+        of = _canonical(reader, question)
+        if after is not None:
+            after.check(of=of)
+        last = "" if after is None else str(UUID(bytes=after.place))
         for _ in range(max(request.pages, 1)):
             standing = self._office.standing()
             lines, more = _fitting(
@@ -101,7 +98,7 @@ class Accesses:
                 look=wire.look(look),
                 standing=wire.standing(standing),
                 accesses=lines,
-                cursor=_cursor(of, last) if more else "",
+                cursor=cursor.seal(UUID(last).bytes, of=of) if more else "",
             )
             if not more:
                 return
@@ -115,7 +112,7 @@ class Accesses:
             trail = Trail(index, log, reader, handles=office.handles, shelf=office.shelf)
             after = trail.place(last, question) if last else None
             if last and after is None:
-                raise RequestError([("cursor", "its line is there no more", _AGAIN)])
+                raise RequestError([("cursor", "its line is there no more", cursor.AGAIN)])
             return trail.lines(question, after=after, size=size)
 
 
@@ -174,26 +171,7 @@ def _midnight(day: date) -> int:
     return micros(rfc3339(datetime.combine(day, time(), _FRANCE)))
 
 
-def _digest(reader: Reader, question: Question) -> bytes:
+def _canonical(reader: Reader, question: Question) -> bytes:
+    """What is asked, and by whom it is seen."""
     asked: Sequence[object] = (reader, question)
-    data = repr(asked).encode("utf-8", "backslashreplace")
-    return hashlib.sha256(data).digest()[:_DIGEST_BYTES]
-
-
-def _cursor(of: bytes, last: str) -> str:
-    """Behind which line it goes on: by its id, which the line shows too, and nothing else of the log."""
-    return urlsafe_b64encode(_VERSION + of + UUID(last).bytes).decode()
-
-
-def _behind(cursor: str) -> tuple[bytes, str] | None:
-    """The question that a cursor is of, and the line behind which it goes on; None at the beginning."""
-    if not cursor:
-        return None
-    try:
-        content = b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-    except ValueError:
-        content = b""
-    head, of, last = content[:1], content[1:-_ID_BYTES], content[-_ID_BYTES:]
-    if head != _VERSION or len(of) != _DIGEST_BYTES:
-        raise RequestError([("cursor", "not one that a page gave", _AGAIN)])
-    return of, str(UUID(bytes=last))
+    return repr(asked).encode("utf-8", "backslashreplace")

@@ -14,8 +14,8 @@ from serving.errors import RequestError
 _VERSION: Final = b"\x01"
 _DIGEST_BYTES: Final = 12
 _PLACE: Final = struct.Struct(">qiq")
-_LENGTH: Final = len(_VERSION) + _DIGEST_BYTES + _PLACE.size
-_AGAIN: Final = "leave it out to begin again"
+AGAIN: Final = "leave it out to begin again"
+"""What to do about a cursor that can't be used."""
 
 
 class Position(NamedTuple):
@@ -26,9 +26,44 @@ class Position(NamedTuple):
     place: int
 
 
+class Cursor(NamedTuple):
+    """What a cursor holds: the digest of what was asked, and the place behind which it goes on."""
+
+    digest: bytes
+    place: bytes
+
+    def check(self, *, of: bytes) -> None:
+        """Raises RequestError if it is one of another question."""
+        if self.digest != _digest(of):
+            raise RequestError([("cursor", "belongs to another question", AGAIN)])
+
+
+def seal(place: bytes, *, of: bytes) -> str:
+    """The cursor of what comes behind a place, for whoever asks this question again."""
+    return urlsafe_b64encode(_VERSION + _digest(of) + place).decode()
+
+
+def unseal(cursor: str, *, size: int) -> Cursor | None:
+    """What a cursor holds, with a place of so many bytes; None for an empty one.
+
+    Raises:
+        RequestError: it is no cursor.
+    """
+    if not cursor:
+        return None
+    try:
+        content = b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        content = b""
+    head, rest = content[: len(_VERSION)], content[len(_VERSION) :]
+    if head != _VERSION or len(rest) != _DIGEST_BYTES + size:
+        raise RequestError([("cursor", "not one that a page gave", AGAIN)])
+    return Cursor(rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:])
+
+
 def write(position: Position, *, of: bytes) -> str:
     """The cursor of what comes behind an entry, for whoever asks this question again."""
-    return urlsafe_b64encode(_VERSION + _digest(of) + _PLACE.pack(*position)).decode()
+    return seal(_PLACE.pack(*position), of=of)
 
 
 def read(cursor: str, *, of: bytes) -> Position | None:
@@ -37,17 +72,11 @@ def read(cursor: str, *, of: bytes) -> Position | None:
     Raises:
         RequestError: it is no cursor, or one of another question.
     """
-    if not cursor:
+    held = unseal(cursor, size=_PLACE.size)
+    if held is None:
         return None
-    try:
-        content = b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-    except ValueError:
-        content = b""
-    if len(content) != _LENGTH or content[: len(_VERSION)] != _VERSION:
-        raise RequestError([("cursor", "not one that a page gave", _AGAIN)])
-    if content[len(_VERSION) :][:_DIGEST_BYTES] != _digest(of):
-        raise RequestError([("cursor", "belongs to another question", _AGAIN)])
-    return Position(*_PLACE.unpack(content[-_PLACE.size :]))
+    held.check(of=of)
+    return Position(*_PLACE.unpack(held.place))
 
 
 def _digest(of: bytes) -> bytes:

@@ -8,14 +8,11 @@ from typing import Final
 from audit.office import filters, single, wire
 from audit.office.asking import Look
 from audit.office.cursor import Position
-from audit.office.errors import UnknownError
 from audit.office.export import FORMATS
 from audit.office.filters import Filter
-from audit.office.given import NOBODY, Given
-from audit.office.looking import Looking
-from audit.office.office import Office
+from audit.office.looking import PORTION, Looking, begun
 from audit.office.policies import Policies
-from audit.office.replaying import Replayer, Tally
+from audit.office.replaying import Tally
 from audit.office.shown import Shown
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
@@ -25,15 +22,9 @@ MOST_IDS: Final = 1_000
 MOST_BYTES: Final = 1 << 20
 """Of one piece of a file."""
 
-_PORTION: Final = 500
-
 
 class Files(Looking):
     """Goes through all that a filter finds, the earliest first."""
-
-    def __init__(self, office: Office) -> None:
-        super().__init__(office)
-        self._replayer = Replayer(office.log)
 
     async def export(self, request: pb.ExportRequest, how: How) -> AsyncIterator[pb.ExportResponse]:
         """What a filter finds as a file, the earliest first.
@@ -42,9 +33,7 @@ class Files(Looking):
             RequestError: what is asked is malformed.
             Denied: no.
         """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given, asker, asked = begun(request, how)
         if request.format not in FORMATS:
             wrong = f"unknown: `{filters.hint(request.format)}`"
             given.wrong.append(("format", wrong, f"one of {', '.join(FORMATS)}"))
@@ -70,9 +59,7 @@ class Files(Looking):
             Denied: no.
             UnknownError: there is no entry with one of the ids.
         """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given, asker, asked = begun(request, how)
         if len(request.ids) > MOST_IDS:
             given.wrong.append(("ids", f"`{len(request.ids)}`", f"at most {MOST_IDS}"))
         if request.ids and asked != Filter():
@@ -96,16 +83,13 @@ class Files(Looking):
 
     def _named(self, ids: Sequence[str]) -> Iterator[Sequence[Stored]]:
         for id_ in ids:
-            stored = single.find(self._office, id_)
-            if stored is None:
-                raise UnknownError(f"no entry `{filters.hint(id_)}` in the log, or it was erased")
-            yield [stored]
+            yield [single.found(self._office, id_)]
 
     def _portions(self, asked: Filter) -> Iterator[Sequence[Stored]]:
         """All that a filter finds, the earliest first."""
         after: Position | None = None
         while True:
-            page = self._browser.page(asked, size=_PORTION, after=after, ascending=True)
+            page = self._browser.page(asked, size=PORTION, after=after, ascending=True)
             yield [one.stored for one in page.seen]
             after = page.after
             if after is None:

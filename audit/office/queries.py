@@ -11,13 +11,10 @@ from typing import Final
 from audit.office import counting, cursor, filters, single, wire
 from audit.office.asking import Look
 from audit.office.counting import Facet
-from audit.office.errors import UnknownError
 from audit.office.filters import Filter
 from audit.office.given import NOBODY, Given
-from audit.office.looking import Looking
-from audit.office.office import Office
+from audit.office.looking import PORTION, Looking, begun
 from audit.office.places import Place
-from audit.office.replaying import Replayer
 from audit.office.shown import Shown
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
@@ -30,16 +27,11 @@ POLL_S: Final = 0.25
 MOST_BYTES: Final = 3 << 20
 """Of the entries of one page: a message must not be larger than what clients take by default."""
 
-_PORTION: Final = 500
 _LANGUAGES: Final = ("", "fr", "en")
 
 
 class Queries(Looking):
     """What can be asked of the log."""
-
-    def __init__(self, office: Office) -> None:
-        super().__init__(office)
-        self._replayer = Replayer(office.log)
 
     async def query(self, request: pb.QueryRequest, how: How) -> AsyncIterator[pb.QueryResponse]:
         """Entries that meet a filter, page by page.
@@ -49,9 +41,7 @@ class Queries(Looking):
             Denied: no.
             TooMuchError: it takes too long to find them.
         """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given, asker, asked = begun(request, how)
         size = wire.page_size(request.page_size, default=PAGE, most=MOST, wrong=given.wrong)
         if not 0 <= request.pages <= MOST_PAGES:
             given.wrong.append(("pages", f"`{request.pages}`", f"1 to {MOST_PAGES}, or 0 for 1"))
@@ -85,9 +75,7 @@ class Queries(Looking):
             Denied: no.
             TooMuchError: it takes too long to count them.
         """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given, asker, asked = begun(request, how)
         facets = tuple(dict.fromkeys(request.facets))
         for name in facets:
             if name not in counting.FACETS:
@@ -111,9 +99,7 @@ class Queries(Looking):
             RequestError: what is asked is malformed.
             Denied: no.
         """
-        given = Given()
-        asker = given.read(lambda: wire.asker(request, how), NOBODY)
-        asked = given.read(lambda: filters.read(request.filter), Filter())
+        given, asker, asked = begun(request, how)
         given.check()
         look = await self._look(asker, "follow", asked)
         since = await asyncio.to_thread(self._browser.ends)
@@ -122,7 +108,7 @@ class Queries(Looking):
         )
         while True:
             await asyncio.sleep(POLL_S)
-            found = await asyncio.to_thread(self._browser.gained, asked, since, size=_PORTION)
+            found = await asyncio.to_thread(self._browser.gained, asked, since, size=PORTION)
             while found:
                 fitting = self._fitting(found, look)
                 del found[: len(fitting)]
@@ -153,10 +139,7 @@ class Queries(Looking):
             patient = single.concerned(stored)
         look = await self._look(asker, "show", Filter(patient=patient), id=request.id)
         if stored is None:
-            stored = await asyncio.to_thread(single.find, self._office, request.id)
-        if stored is None:
-            wrong = f"no entry `{filters.hint(request.id)}` in the log, or it was erased"
-            raise UnknownError(wrong)
+            stored = await asyncio.to_thread(single.found, self._office, request.id)
         seen = self._shown(stored, look)
         answer = await asyncio.to_thread(single.told, self._office, seen, stored)
         answer.replayed.CopyFrom(await asyncio.to_thread(self._replayer.replayed, stored))

@@ -9,6 +9,7 @@ from audit import reader
 from audit.entry import uuid7_ms
 from audit.errors import EntryError, EvidenceError, FormatError, ProofError
 from audit.evidence import Evidence
+from audit.office.errors import UnknownError
 from audit.office.filters import hint
 from audit.office.office import Office
 from audit.office.places import Place, fetch
@@ -65,6 +66,14 @@ def find(office: Office, wanted: str) -> Stored | None:
             if stored is not None and not stored.erased and stored.entry.get("id") == meant:
                 return stored
         return reader.find(log, meant)
+
+
+def found(office: Office, wanted: str) -> Stored:
+    """As `find`; raises UnknownError if there is none."""
+    stored = find(office, wanted)
+    if stored is None:
+        raise UnknownError(f"no entry `{hint(wanted)}` in the log, or it was erased")
+    return stored
 
 
 def concerned(stored: Stored | None) -> str:
