@@ -77,8 +77,12 @@ def test_csv_is_rfc_4180():
         "  =1",
         "\u00a0=1",
         '"=1',
-    ]
-    + ["\u3000=1", "\u200b=1", "\ufeff=1", "\uff1d1+1", "\uff20x"],
+        "\u3000=1",
+        "\u200b=1",
+        "\ufeff=1",
+        "\uff1d1+1",
+        "\uff20x",
+    ],
 )
 def test_csv_holds_no_formula(text):
     """What a spreadsheet would calculate begins with an apostrophe."""
