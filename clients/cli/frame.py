@@ -154,8 +154,7 @@ class Room:
         if error.reason_code in self.remedies:
             yield show.hanging("→", self.remedies[error.reason_code].text(language))
         if error.decision_id:
-            decision = Said("décision", "decision").text(language)
-            yield Text(f"{decision} {error.decision_id}", style="dim")
+            yield Text(f"{show.DECISION.text(language)} {error.decision_id}", style="dim")
 
 
 def command(

@@ -47,8 +47,8 @@ _NOTHING: Final = Said(
 )
 _OBLIGATIONS: Final = Said("obligations", "obligations")
 _REMARK: Final = Said("remarque", "remark")
-_FACTS: Final = Said("faits", "facts")
-_DECISION: Final = Said("décision", "decision")
+FACTS: Final = Said("faits", "facts")
+DECISION: Final = Said("décision", "decision")
 _POLICIES: Final = Said("politiques", "policies")
 _REVISION: Final = Said("révision", "revision")
 
@@ -171,7 +171,7 @@ def _labelled(label: str, text: str) -> Table:
 
 
 def _facts(facts: Mapping[str, str], language: Language) -> Tree:
-    tree = _tree(Text(_FACTS.text(language), style="dim"))
+    tree = _tree(Text(FACTS.text(language), style="dim"))
     names: Iterable[str] = sorted(facts)
     width = max((len(name) for name in names), default=0)
     for name in names:
@@ -182,7 +182,7 @@ def _facts(facts: Mapping[str, str], language: Language) -> Tree:
 def _footer(decision: pb.Decision, language: Language) -> Text:
     at = decision.at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S UTC")
     said = (
-        f"{_DECISION.text(language)} {decision.id}  {at}\n"
+        f"{DECISION.text(language)} {decision.id}  {at}\n"
         f"{_POLICIES.text(language)} {decision.bundle[:12]}  "
         f"{_REVISION.text(language)} {decision.revision}"
     )

@@ -15,7 +15,7 @@ from rich.text import Text
 from audit.entry import uuid7_ms
 from audit.v1 import audit_pb2 as pb
 from clients.cli import show
-from clients.cli.audit import page, sheet
+from clients.cli.audit import heads, page, sheet
 from clients.cli.audit import patientwords as words
 from clients.cli.audit.procedures import LIST_ACCESSES
 from clients.cli.audit.session import Session, command
@@ -134,12 +134,8 @@ def _written(
 
 def table(found: Iterable[pb.Access], language: Language) -> Table:
     """One access a row: when, who, what, and below it whether and why it was allowed."""
-    heads = (
-        Said("quand (Paris)", "when (Paris)"),
-        Said("qui", "who"),
-        Said("quoi, et pourquoi", "what, and why"),
-    )
-    made = look.table(*(one.text(language) for one in heads), whole=(0,))
+    columns = (heads.WHEN, heads.WHO, Said("quoi, et pourquoi", "what, and why"))
+    made = look.table(*(one.text(language) for one in columns), whole=(0,))
     for one in found:
         made.add_row(look.minute(one.at), _who(one, language), _what(one, language))
     return made
@@ -170,7 +166,7 @@ def _what(one: pb.Access, language: Language) -> Text:
         (Said("en outre", "besides"), words.further(one)),
         (Said("par le service", "through"), same(visible(one.service))),
         (Said("document", "document"), same(visible(one.document))),
-        (Said("décision", "decision"), same(one.decision_id)),
+        (show.DECISION, same(one.decision_id)),
     )
     for name, value in rest:
         if value.fr:
@@ -185,14 +181,7 @@ def _shown(
         yield Text(Said("aucun accès à montrer", "nothing to show").text(language))
         return
     yield table(found, language)
-    if last.cursor:
-        more = Said("il y en a d'autres : --all", "there are more: --all")
-        yield Text(more.text(language), style="dim")
-    if last.standing.behind:
-        late = Said(
-            "{} décisions très récentes manquent encore", "{} very recent decisions are yet to come"
-        )
-        yield Text(late.text(language).format(last.standing.behind), style="yellow")
+    yield from heads.ending(last.cursor, last.standing, language)
 
 
 def _frame(

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from audit.v1 import audit_pb2 as pb
 from clients.cli.audit import casewords as words
+from clients.cli.audit import heads
 from clients.cli.record import look
 from clients.cli.record.text import visible
 from clients.cli.show import Language
@@ -20,17 +21,15 @@ def queue(
     if not found:
         yield Text(words.NONE.text(language))
         return
-    heads = (words.DUE, words.WHO, words.WHAT)
-    table = look.table(*(one.text(language) for one in heads), whole=(0,))
+    columns = (words.DUE, heads.WHO, heads.WHAT)
+    table = look.table(*(one.text(language) for one in columns), whole=(0,))
     for one in found:
         style = "bold red" if one.overdue else ""
         due = Text(look.minute(one.due_at), style=style)
         due.append(f"\n{words.told_state(one).text(language)}", style=style or "dim")
         table.add_row(due, _who(one), _what(one, language))
     yield table
-    if answer.cursor:
-        yield Text(words.MORE.text(language), style="dim")
-    yield from _late(answer.standing, language)
+    yield from heads.ending(answer.cursor, answer.standing, language)
 
 
 def _who(one: pb.Case) -> Text:
@@ -49,10 +48,10 @@ def _what(one: pb.Case, language: Language) -> Text:
         style="not bold default on default",
     )
     plain = "not bold default on default"
-    said.append(f"\n{words.PATIENT.text(language)} {visible(one.patient)}", style=plain)
+    said.append(f"\n{heads.PATIENT.text(language)} {visible(one.patient)}", style=plain)
     if one.reason.code or one.reason.text:
         reason = visible(f"{one.reason.code}: {one.reason.text}")
-        said.append(f"\n{words.REASON.text(language)} {reason}", style=plain)
+        said.append(f"\n{heads.REASON.text(language)} {reason}", style=plain)
     for duty in one.obligations:
         said.append(f"\n{words.duty(duty).text(language)}", style=plain)
     if one.closed.decision_id:
@@ -67,13 +66,13 @@ def _what(one: pb.Case, language: Language) -> Text:
 def whole(answer: pb.ReadCaseResponse, language: Language) -> Iterable[RenderableType]:
     """One case, its accesses, and what was done with it."""
     one = answer.case
-    heads = (words.DUE, words.WHO, words.WHAT)
-    table = look.table(*(head.text(language) for head in heads), whole=(0,))
+    columns = (words.DUE, heads.WHO, heads.WHAT)
+    table = look.table(*(head.text(language) for head in columns), whole=(0,))
     due = Text(look.minute(one.due_at), style="bold red" if one.overdue else "")
     due.append(f"\n{words.told_state(one).text(language)}")
     table.add_row(due, _who(one), _what(one, language))
     yield table
-    seen = look.table(*(head.text(language) for head in (words.WHEN, words.ACT)), whole=(0,))
+    seen = look.table(*(head.text(language) for head in (heads.WHEN, heads.ACT)), whole=(0,))
     for access in answer.accesses:
         what = Text(words.action(access.action).text(language))
         if access.document.id:
@@ -81,7 +80,7 @@ def whole(answer: pb.ReadCaseResponse, language: Language) -> Iterable[Renderabl
         seen.add_row(look.minute(access.at), what)
     yield Text(f"\n{words.SEEN.text(language)}", style="bold")
     yield seen
-    done = look.table(*(head.text(language) for head in (words.WHEN, words.STEP)), whole=(0,))
+    done = look.table(*(head.text(language) for head in (heads.WHEN, words.STEP)), whole=(0,))
     for step in answer.steps:
         what = Text(words.step(step.what).text(language), style="bold")
         what.append(f"  {visible(step.who)}", style="not bold dim")
@@ -90,7 +89,7 @@ def whole(answer: pb.ReadCaseResponse, language: Language) -> Iterable[Renderabl
         done.add_row(look.minute(step.at), what)
     yield Text(f"\n{words.STEPS.text(language)}", style="bold")
     yield done
-    yield from _late(answer.standing, language)
+    yield from heads.ending("", answer.standing, language)
 
 
 def counts(answer: pb.CountCasesResponse, language: Language) -> Iterable[RenderableType]:
@@ -112,7 +111,7 @@ def counts(answer: pb.CountCasesResponse, language: Language) -> Iterable[Render
         table.add_row(who, *map(str, numbers), f"{one.share / 10:.1f} %")
     yield table
     yield Text(words.SHARE.text(language), style="dim")
-    yield from _late(answer.standing, language)
+    yield from heads.ending("", answer.standing, language)
 
 
 def signs(
@@ -122,8 +121,8 @@ def signs(
     if not found:
         yield Text(words.NOTHING_UNUSUAL.text(language))
     else:
-        heads = (words.WHEN, words.WHO, words.FOUND)
-        table = look.table(*(one.text(language) for one in heads), whole=(0,))
+        columns = (heads.WHEN, heads.WHO, words.FOUND)
+        table = look.table(*(one.text(language) for one in columns), whole=(0,))
         for one in found:
             of = one.professional
             who = Text(visible(of.name or of.id), style="bold")
@@ -132,18 +131,11 @@ def signs(
             said = one.fr if language is Language.FR else one.en
             what.append(f"\n{visible(said)}", style="not bold default")
             if one.patient:
-                patient = f"{words.PATIENT.text(language)} {visible(one.patient)}"
+                patient = f"{heads.PATIENT.text(language)} {visible(one.patient)}"
                 what.append(f"\n{patient}", style="not bold default")
             if one.decision_ids:
                 more = f" +{one.accesses - 1}" if one.accesses > 1 else ""
                 what.append(f"\n{visible(one.decision_ids[0])}{more}", style="not bold dim default")
             table.add_row(look.minute(getattr(one, "from")), who, what)
         yield table
-    if answer.cursor:
-        yield Text(words.MORE.text(language), style="dim")
-    yield from _late(answer.standing, language)
-
-
-def _late(standing: pb.Standing, language: Language) -> Iterable[Text]:
-    if standing.behind:
-        yield Text(words.LATE.text(language).format(standing.behind), style="yellow")
+    yield from heads.ending(answer.cursor, answer.standing, language)

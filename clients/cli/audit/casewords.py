@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.v1 import audit_pb2 as pb
+from clients.cli.audit import heads
 from clients.cli.audit.patientwords import ACTIONS
 from clients.cli.record import words as record
 from clients.cli.record.text import visible
@@ -14,24 +15,13 @@ WAITING: Final = Said(
 )
 NONE: Final = Said("aucun", "none")
 NOTHING_UNUSUAL: Final = Said("rien d'inhabituel", "nothing unusual")
-MORE: Final = Said("il y en a d'autres : --all", "there are more: --all")
-LATE: Final = Said(
-    "{} décisions très récentes manquent encore", "{} very recent decisions are yet to come"
-)
 DUE: Final = Said("échéance", "due")
-WHO: Final = Said("qui", "who")
-WHAT: Final = Said("quoi", "what")
-WHEN: Final = Said("quand (Paris)", "when (Paris)")
-ACT: Final = Said("acte", "act")
 STEP: Final = Said("étape", "step")
 FOUND: Final = Said("constat", "finding")
 SEEN: Final = Said("accès", "accesses")
 STEPS: Final = Said("suites", "steps")
 ACCESSES: Final = Said("accès : {}, le premier {}", "accesses: {}, the first {}")
-PATIENT: Final = Said("patient", "patient")
 VERDICT: Final = Said("avis", "verdict")
-REASON: Final = Said("motif", "reason")
-DECISION: Final = Said("décision", "decision")
 CLOSED: Final = Said("affaire close : {}", "case closed: {}")
 RECORDED: Final = Said(
     "avis enregistré ({}), mais l'index est en retard : relire l'affaire dans un instant",
@@ -42,9 +32,9 @@ SHARE: Final = Said(
     "share: emergency accesses among all accesses that were allowed in the period",
 )
 COUNTS: Final = (
-    Said("qui", "who"),
+    heads.WHO,
     Said("affaires", "cases"),
-    Said("accès", "accesses"),
+    SEEN,
     Said("patients", "patients"),
     Said("ouvertes", "open"),
     Said("en retard", "overdue"),

@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from audit.v1 import audit_pb2 as pb
+from clients.cli import show
 from clients.cli.audit import caseshow
 from clients.cli.audit import casewords as words
 from clients.cli.audit.procedures import (
@@ -170,7 +171,7 @@ def close(
     )
     said = words.CLOSED if answer.case.state != "open" else words.RECORDED
     text = Text(session.say(said).format(words.state(verdict.value).text(session.language)))
-    decision = Text(f"{session.say(words.DECISION)} {answer.look.decision_id}", style="dim")
+    decision = Text(f"{session.say(show.DECISION)} {answer.look.decision_id}", style="dim")
     session.show(answer, text, decision)
 
 

@@ -10,18 +10,19 @@ from rich.text import Text
 
 from audit.v1 import audit_pb2 as pb
 from clients.cli import show
+from clients.cli.audit import heads
 from clients.cli.record import look
 from clients.cli.record.text import visible
 from clients.cli.show import Language, Said
 from dossier.days import FRANCE
 
 _HEADS: Final = (
-    Said("quand (Paris)", "when (Paris)"),
-    Said("qui", "who"),
-    Said("acte", "act"),
-    Said("patient", "patient"),
+    heads.WHEN,
+    heads.WHO,
+    heads.ACT,
+    heads.PATIENT,
     Said("effet", "effect"),
-    Said("motif", "reason"),
+    heads.REASON,
 )
 _WIDTHS: Final = (19, 16, 16, 17, 6, 10)
 """Columns of characters at least, so that portions stand below one another."""
@@ -31,11 +32,9 @@ _NONE: Final = Said("aucune entrée", "no entry")
 _BEHIND: Final = Said(
     "{} entrées très récentes manquent encore", "{} very recent entries are yet to come"
 )
-_MORE: Final = Said("la suite : --cursor", "more: --cursor")
 _SEALED: Final = Said("reçu : {} octets, --receipt FICHIER", "receipt: {} bytes, --receipt FILE")
 _AGAIN: Final = Said("décidée à nouveau", "decided again")
 _RULES: Final = Said("règles décisives", "deciding rules")
-_FACTS: Final = Said("faits", "facts")
 _NORMAL: Final = ("", "normal")
 _STYLES: Final = {"same": "green", "different": "bold red"}
 
@@ -76,9 +75,7 @@ def page(answer: pb.QueryResponse, language: Language) -> Iterator[RenderableTyp
         yield table(answer.entries, language)
     else:
         yield Text(_NONE.text(language))
-    if answer.cursor:
-        line = f"{_MORE.text(language)} {visible(answer.cursor)}"
-        yield Text(line, style="dim", no_wrap=True, overflow="ignore")
+    yield from look.onward(answer.cursor, language)
     yield from footer(answer.look, answer.standing, language)
 
 
@@ -122,7 +119,7 @@ def sheet(answer: pb.ShowResponse, language: Language) -> Iterator[RenderableTyp
         if rule.source:
             yield Text(f"    {visible(rule.source)}", style="dim")
     if answer.facts:
-        yield Text(f"\n{_FACTS.text(language)}", style="dim")
+        yield Text(f"\n{show.FACTS.text(language)}", style="dim")
         yield _facts(answer.facts, language)
     if answer.HasField("replayed"):
         outcome, why = visible(answer.replayed.outcome), visible(answer.replayed.why)

@@ -87,10 +87,7 @@ def list_documents(
     parts = list(by_space(answer.documents, session.language))
     if not parts:
         parts.append(Text(session.say(Said("Aucun document à voir.", "No document to see."))))
-    if answer.cursor:
-        more = Said("la suite : --cursor", "more: --cursor")
-        line = f"{session.say(more)} {answer.cursor}"
-        parts.append(Text(line, style="dim", no_wrap=True, overflow="ignore"))
+    parts += look.onward(answer.cursor, session.language)
     warned = look.warnings(answer.ruling, (), session.language)
     session.show(answer, *warned, *parts, look.footer(answer.ruling))
 

@@ -124,7 +124,7 @@ def trace(
     session.show(
         answer,
         traces(answer, session.language),
-        *_more(session, answer.cursor),
+        *look.onward(answer.cursor, session.language),
         look.footer(answer.ruling),
     )
 
@@ -176,7 +176,7 @@ def notices(
     session.show(
         answer,
         told(answer, session.language),
-        *_more(session, answer.cursor),
+        *look.onward(answer.cursor, session.language),
         look.footer(answer.ruling),
     )
 
@@ -245,9 +245,3 @@ def settings(
     )
     listed = show.listed((session.say(name), value) for name, value in rows)
     session.show(answer, listed, look.footer(answer.ruling))
-
-
-def _more(session: Session, cursor: str) -> list[Text]:
-    more = Said("la suite : --cursor", "more: --cursor")
-    line = Text(f"{session.say(more)} {cursor}", style="dim", no_wrap=True, overflow="ignore")
-    return [line] if cursor else []

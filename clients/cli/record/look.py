@@ -1,6 +1,6 @@
 """How the record looks at a terminal: emergencies marked from the first line to the last, tables, dates."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,12 +13,14 @@ from rich.text import Text
 
 from authz.v1 import authz_pb2 as authz
 from clients.cli.record import words
-from clients.cli.show import Language
+from clients.cli.record.text import visible
+from clients.cli.show import Language, Said
 from dossier.days import FRANCE
 from dossier.v1 import dossier_pb2 as pb
 
 NORMAL: Final = ("", "normal")
 
+_ONWARD: Final = Said("la suite : --cursor", "more: --cursor")
 _EMERGENCY: Final = "bold white on red"
 _KEPT: Final = "bold black on yellow"
 
@@ -124,6 +126,13 @@ def warnings(ruling: pb.Ruling, banners: Iterable[str], language: Language) -> l
         Text(f"! {words.word(words.BANNERS, name).text(language)}", style="bold yellow")
         for name in shown
     ]
+
+
+def onward(cursor: str, language: Language) -> Iterator[Text]:
+    """Where a list goes on, on a line to be copied; none at its end."""
+    if cursor:
+        line = f"{_ONWARD.text(language)} {visible(cursor)}"
+        yield Text(line, style="dim", no_wrap=True, overflow="ignore")
 
 
 def footer(ruling: pb.Ruling) -> Text:
