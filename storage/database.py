@@ -53,6 +53,7 @@ def readable(engine: Engine, look: Select[Any] = _LOOK) -> bool:
         with engine.connect() as conn:
             conn.execute(look)
     except SQLAlchemyError:
+        engine.dispose()  # of SQLite, a connection whose file was away goes on failing
         return False
     return True
 

@@ -6,6 +6,7 @@ answered.
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import pysqlite3.dbapi2 as sqlite
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -55,8 +56,7 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         module=sqlite,
-        # None: SQLAlchemy says BEGIN, the driver does not guess when.
-        connect_args={"isolation_level": None, "timeout": _BUSY_S, "check_same_thread": False},
+        creator=lambda: _open(path),
         pool_size=1,
         hide_parameters=True,  # an error may be logged, and what was to be stored must not
     )
@@ -88,6 +88,15 @@ def connect(path: Path, *, read_only: bool) -> Engine:
             " other program holds it"
         ) from exc
     return engine
+
+
+def _open(path: Path) -> sqlite.Connection:
+    # A file that was put away meanwhile is not made anew: an empty one would cost the old one its log.
+    uri = f"file:{quote(str(path.absolute()))}?mode=rw"
+    # None: SQLAlchemy says BEGIN, the driver does not guess when.
+    return sqlite.connect(
+        uri, uri=True, isolation_level=None, timeout=_BUSY_S, check_same_thread=False
+    )
 
 
 def has_wal_fix(version: tuple[int, int, int]) -> bool:

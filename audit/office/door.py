@@ -1,4 +1,4 @@
-"""The door of the audit: calls with one answer, with many, with no end; each kind has a hall of its own."""
+"""The door of the audit: one answer, pages, files, or no end; each kind of calls has a hall of its own."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
@@ -27,6 +27,9 @@ FOLLOW_S: Final = 900.0
 DECISION_S: Final = 4.0
 """Of the time of a call, a question to the decision point gets no more than this."""
 
+WRITE_S: Final = 30.0
+"""Who does not take the next answer for so long is given up."""
+
 MAX_CALLS: Final = 256
 MAX_STREAMS: Final = 64
 DRAIN_S: Final = 10.5
@@ -45,11 +48,15 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A procedure with many answers; with `endless`, one that ends well when its time is over."""
+    """A procedure with many answers; `endless`, one that ends well when its time is over.
+
+    With `whole` it goes through the log for a file, and takes no room from those that show pages.
+    """
 
     request: type[Message]
     run: Callable[[Any, How], AsyncIterator[Message]]
     endless: bool = False
+    whole: bool = False
 
     @property
     def longest_s(self) -> float:
@@ -65,21 +72,24 @@ class Halls:
     """Where calls wait: streams last long, so they take no room from the others."""
 
     calls: Hall
-    streams: Hall
+    pages: Hall
+    files: Hall
     endless: Hall
 
     async def close(self) -> None:
         """Lets everyone who came in be answered; what goes on for long is ended."""
         await asyncio.gather(
             self.calls.close(within_s=DRAIN_S, end_in_s=DRAIN_S),
-            self.streams.close(within_s=DRAIN_S, end_in_s=DRAIN_S - 0.5),
+            self.pages.close(within_s=DRAIN_S, end_in_s=DRAIN_S - 0.5),
+            self.files.close(within_s=DRAIN_S, end_in_s=DRAIN_S - 0.5),
             self.endless.close(within_s=DRAIN_S, end_in_s=0),
         )
 
 
 def halls() -> Halls:
     """Empty ones."""
-    return Halls(Hall(room=MAX_CALLS), Hall(room=MAX_STREAMS), Hall(room=MAX_STREAMS))
+    many = (Hall(room=MAX_STREAMS) for _ in range(3))
+    return Halls(Hall(room=MAX_CALLS), *many)
 
 
 class Door(door.Door):
@@ -123,7 +133,9 @@ class Door(door.Door):
         return self.unary(name, procedure.request, run, self._halls.calls)
 
     def _stream(self, name: str, procedure: Stream) -> Any:  # noqa: ANN401 - as grpc declares it
-        hall = self._halls.endless if procedure.endless else self._halls.streams
+        hall = self._halls.pages
+        if procedure.endless or procedure.whole:
+            hall = self._halls.endless if procedure.endless else self._halls.files
 
         async def handle(data: bytes, context: Context) -> None:
             async with self.call(name, hall, context):
@@ -144,7 +156,8 @@ async def _answers(
                 found = procedure.run(request, _how(context))
                 async with aclosing(cast("AsyncGenerator[Message, None]", found)) as answers:
                     async for answer in answers:
-                        await context.write(answer.SerializeToString())
+                        async with asyncio.timeout(WRITE_S):
+                            await context.write(answer.SerializeToString())
     except TimeoutError:
         if not hall.is_open:
             text = "the service is being stopped: ask again for what is missing"

@@ -1,5 +1,6 @@
 """Entries that are a step of a case, or may be: accesses in an emergency, reviews, reports. Pure."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
@@ -184,10 +185,16 @@ def _review(one: Gained, handles: Handles) -> Review | None:
         about=about,
         professional=handles.person(entry.get("target", {}).get("id", "")),
         patient=handles.person(entry.get("patient", "")),
-        who=handles.person(entry.get("subject", {}).get("id", "")),
+        who=_reviewer(entry, handles),
         verdict=VERDICTS.get(code, State.OPEN) if allowed else State.OPEN,
         until=_after(one, MISUSE_LASTS),
     )
+
+
+def _reviewer(entry: Entry, handles: Handles) -> int:
+    """Who reviewed; 0 where the id only looks like another one, as its own would to a reader."""
+    id_ = entry.get("subject", {}).get("id", "")
+    return handles.person(id_) if id_ == unicodedata.normalize("NFKC", id_) else 0
 
 
 def _report(one: Gained, handles: Handles) -> Report | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pysqlite3.dbapi2 as sqlite
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from authz.registry.database import migrate
 from storage import sqlite as opening
@@ -171,3 +172,23 @@ def test_writers_queue(engine):
     thread.join()
 
     assert seen == [7]
+
+
+def test_file_that_is_away_is_not_made_anew(tmp_path):
+    """While its file is somewhere else a database can't be opened; nothing is lost when it is back."""
+    path = tmp_path / "dmp.db"
+    engine = connect(f"sqlite:///{path}")
+    with engine.begin() as conn:
+        conn.execute(text("CREATE TABLE kept (word TEXT)"))
+        conn.execute(text("INSERT INTO kept VALUES ('there')"))
+    engine.dispose()
+    path.rename(tmp_path / "away")
+
+    with pytest.raises(OperationalError, match="unable to open"), engine.connect():
+        pass
+
+    assert not path.exists()
+    (tmp_path / "away").rename(path)
+    with engine.connect() as conn:
+        assert "there" == conn.scalar(text("SELECT word FROM kept"))
+    engine.dispose()

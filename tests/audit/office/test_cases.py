@@ -74,6 +74,7 @@ def test_clock_that_jumps_back_hides_nothing():
         {"patient": make.BOB},
         {"subject": {"kind": "auditor", "id": make.DOCTOR}},
         {"subject": {"kind": "auditor", "id": ""}},
+        {"subject": {"kind": "auditor", "id": f"\uff18{make.DOCTOR[1:]}"}},
         {"reason": {"code": "perhaps", "text": "who knows"}},
         {"about": make.new_id()},
     ],

@@ -20,7 +20,7 @@ from serving.listener import Listener
 from tests.audit.office.served import serving, settings_of
 from tests.audit.world import fill
 from tests.authz.tls import World
-from tests.service import CHANNEL, auditor, failure, reason, violations
+from tests.service import CHANNEL, auditor, failure, reason, until, violations
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -138,6 +138,45 @@ async def test_garbage_is_no_request(served, data):
         error = await failure(channel.unary_unary("/audit.v1.AuditService/Count")(data, timeout=5))
         assert "not a request of" in error.details()
         assert (await stub.Count(pb.CountRequest())).total == 7
+
+
+async def test_files_take_no_room_from_pages(served, monkeypatch):
+    """However many files are being written, and read by nobody, who wants a page gets it."""
+    monkeypatch.setattr(limits, "MAX_STREAMS", 1)
+    files = Stream(pb.ExportRequest, endlessly, whole=True)
+    pages = Stream(pb.ListAccessesRequest, briefly)
+    async with served({"Export": files, "ListAccesses": pages}) as (_, stub):
+        slow = stub.Export(pb.ExportRequest(), timeout=20)
+        await slow.read()
+        error = await failure(_to_the_end(stub.Export(pb.ExportRequest(), timeout=5)))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await _to_the_end(stub.ListAccesses(pb.ListAccessesRequest(), timeout=5)) == 3
+        slow.cancel()
+
+
+async def test_who_takes_no_answer_is_given_up(served, monkeypatch):
+    """A reader who stops reading does not keep a place for long."""
+    monkeypatch.setattr(limits, "MAX_STREAMS", 1)
+    monkeypatch.setattr(limits, "WRITE_S", 0.5)
+
+    async def much(_request, _how):
+        while True:
+            yield pb.ExportResponse(piece=bytes(1 << 20))
+
+    async with served({"Export": Stream(pb.ExportRequest, much, whole=True)}) as (_, stub):
+        slow = stub.Export(pb.ExportRequest(), timeout=30)
+        await slow.read()
+
+        async def free():
+            another = stub.Export(pb.ExportRequest(), timeout=5)
+            try:
+                return await another.read() is not grpc.aio.EOF
+            except grpc.aio.AioRpcError:
+                return False
+            finally:
+                another.cancel()
+
+        await until(free)
 
 
 async def test_there_is_room_for_so_many(served, monkeypatch):
