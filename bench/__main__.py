@@ -16,6 +16,7 @@ import orjson
 from bench import (
     activating,
     deciding,
+    evidence,
     following,
     growth,
     listing,
@@ -42,6 +43,7 @@ BENCHES: Final[Mapping[str, Callable[[Scale, Tell], list[Section]]]] = {
     "recording": recording.run,
     "listing": listing.run,
     "query": query.run,
+    "evidence": evidence.run,
     "following": following.run,
 }
 WIDTH: Final = 120

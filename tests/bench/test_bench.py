@@ -14,6 +14,7 @@ from bench import __main__ as program
 from bench import (
     activating,
     deciding,
+    evidence,
     following,
     growth,
     populating,
@@ -52,7 +53,15 @@ def peers_of(policies):
 @pytest.mark.parametrize(
     "run",
     [
-        *(deciding.run, growth.run, serving.run, activating.run, profiling.run, query.run),
+        *(
+            deciding.run,
+            growth.run,
+            serving.run,
+            activating.run,
+            profiling.run,
+            query.run,
+            evidence.run,
+        ),
         *(
             pytest.param(run, marks=pytest.mark.slow)
             for run in (serving.over_tls, transports.run, populating.run, following.run)

@@ -1,6 +1,5 @@
 """`dmp audit cases`, `case`, `close`, `statistics`, `unusual`: emergency accesses, reviewed at a terminal."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from audit.v1 import audit_pb2 as pb
 from clients.cli import show
-from clients.cli.audit import caseshow
+from clients.cli.audit import caseshow, moments
 from clients.cli.audit import casewords as words
 from clients.cli.audit.procedures import (
     CLOSE_CASE,
@@ -20,9 +19,8 @@ from clients.cli.audit.procedures import (
     READ_CASE,
 )
 from clients.cli.audit.session import Session, command
-from clients.cli.link import Error
 from clients.cli.show import Said
-from dossier.days import FRANCE
+from serving.clock import utc_now
 
 app = typer.Typer()
 
@@ -67,7 +65,9 @@ Id = Annotated[
 ]
 Since = Annotated[
     str,
-    typer.Option("--since", metavar="TIME", help="YYYY-MM-DD in France, or 2026-05-04T10:00:00Z."),
+    typer.Option(
+        "--since", metavar="TIME", help="2d, 12h, a day in France, or 2026-05-04T10:00:00Z."
+    ),
 ]
 Until = Annotated[str, typer.Option("--until", metavar="TIME", help="Before it; as --since.")]
 Everything = Annotated[bool, typer.Option("--all", help="All of them, not the first page.")]
@@ -245,20 +245,4 @@ def _period(
     for option, name, text in (("--since", "from", since), ("--until", "until", until)):
         if text:
             field: Timestamp = getattr(request, name)
-            field.FromDatetime(_instant(option, text))
-
-
-def _instant(option: str, text: str) -> datetime:
-    """The instant that is meant; a day begins at midnight in France.
-
-    Raises:
-        Error: none is.
-    """
-    try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=FRANCE)
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        cure = "give one as 2026-05-04 or 2026-05-04T10:00:00Z"
-        raise Error(f"{option}: `{text[:40]}` is no instant: {cure}") from None
+            field.FromDatetime(moments.read(option, text, utc_now()))

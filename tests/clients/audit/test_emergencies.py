@@ -95,6 +95,8 @@ async def test_statistics(case):
         assert "100.0 %" in shown.stdout
     empty = await run(audit, "statistics", "--since", "2026-05-05")
     assert "none" in empty.stdout
+    lately = await run(audit, "statistics", "--until", "500000h")
+    assert "none" in lately.stdout
 
 
 async def test_unusual(case):
