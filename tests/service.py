@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import io
 import shutil
 import signal
 import subprocess
@@ -316,11 +317,21 @@ def intact(url: str) -> int:
         engine.dispose()
 
 
+class _Aside(io.StringIO):
+    """Standard output; but what a command under test prints there is that command's alone."""
+
+    def write(self, text: str) -> int:
+        """Writes, beside the output of a command that runs in this process."""
+        runs = type(sys.stdout).__module__.endswith(".testing")
+        return ((sys.__stderr__ if runs else sys.stdout) or self).write(text)
+
+
 def plain_log() -> None:
     """The service log of this process, without the values of all variables, which take seconds to print."""
     structlog.reset_defaults()
     structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()]
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(file=_Aside()),
     )
 
 

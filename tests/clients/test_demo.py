@@ -228,7 +228,9 @@ def test_policies_that_do_not_load(tmp_path):
     assert "rules/99-mine.yaml:1" in played.stderr
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_the_service_stays(ending):
     """Without `--once` the printed commands reach the service; when the tour ends, so does the service."""
     tour = subprocess.Popen(

@@ -29,7 +29,7 @@ from tests.audit.world import ALICE, BOB, append, draft, fill, opened
 from tests.databases import before_statements, empty
 
 DRAWN = settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
