@@ -53,7 +53,9 @@ def readable(engine: Engine, look: Select[Any] = _LOOK) -> bool:
         with engine.connect() as conn:
             conn.execute(look)
     except SQLAlchemyError:
-        engine.dispose()  # of SQLite, a connection whose file was away goes on failing
+        # A connection whose file was away goes on failing; one to a server is given up by its pool.
+        if engine.dialect.name == "sqlite":
+            engine.dispose()
         return False
     return True
 
