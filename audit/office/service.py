@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +50,9 @@ _KEPT: Final = 4
 """Connections to the log that stay open: to make one takes PostgreSQL longer than most questions do."""
 THREADS: Final = 32
 """So many questions to databases are under way at once."""
+
+IDLE_S: Final = 9.0
+"""A question gives up by itself sooner (`audit.office.limits`)."""
 
 _LOG: Final = select(*log_batches.primary_key.columns).limit(1)
 _INDEX: Final = select(*entries.primary_key.columns).limit(1)
@@ -127,7 +130,8 @@ class Service(Served):
     async def open(self, opened: AsyncExitStack) -> None:
         """Opens one part after the other; `opened` closes them in the opposite order."""
         settings = self._settings
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "audit"))
+        threads = ThreadPoolExecutor(THREADS, "audit")
+        asyncio.get_running_loop().set_default_executor(threads)
         check_listeners(settings.listeners, tls=settings.tls is not None)
         callers = None
         if settings.tls is not None:
@@ -136,6 +140,7 @@ class Service(Served):
         opened.callback(log.dispose)
         held = ExitStack()
         opened.callback(held.close)
+        opened.push_async_callback(_idle, threads)
         writer, index = await asyncio.to_thread(_index_of, settings.index, held)
         handles = Handles.kept(settings.key)
         client = self._client or _point(settings)
@@ -241,8 +246,12 @@ def _log_of(url: str) -> Engine:
         given = {name: value for name, value in _LIMITS.items() if name not in there.query}
         url = there.update_query_dict(given).render_as_string(hide_password=False)
     engine = reader(url, kept=_KEPT)
-    with snapshot(engine):
-        return engine
+    try:
+        with snapshot(engine):
+            return engine
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _index_of(url: str, held: ExitStack) -> Sequence[Engine]:
@@ -252,6 +261,14 @@ def _index_of(url: str, held: ExitStack) -> Sequence[Engine]:
     for engine in engines:
         held.callback(engine.dispose)
     return engines
+
+
+async def _idle(threads: ThreadPoolExecutor) -> None:
+    """Waits until all that reads has let go of its connection, also for callers who left; not for ever."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(IDLE_S):
+            await asyncio.to_thread(threads.shutdown)
 
 
 def _file(engine: Engine) -> int | None:
