@@ -140,7 +140,7 @@ class Index:
                 with self._engine.begin() as conn:
                     self._write(conn, found)
         except BaseException:
-            self._words.forget()
+            self._forget()
             raise
         return Taken(entries=found.entries, positions=found.after)
 

@@ -7,7 +7,7 @@ from audit.database import reader, snapshot
 from audit.errors import IndexAheadError, LogDamagedError
 from audit.office import index as module
 from audit.office.handles import Handles
-from audit.office.tables import entries, metadata, positions, words
+from audit.office.tables import entries, metadata, positions, shapes, words
 from audit.tables import log_batches
 from tests.audit.office.world import KEY, follow, index_of, rows
 from tests.audit.world import ALICE, BOB, START_MS, append, draft, fill, opened
@@ -80,6 +80,27 @@ def test_what_fails_is_not_taken_in_by_half(conn, url, index_engine):
         follow(index_of(index_engine, Failing()), url)
     assert count(index_engine) == 0
     assert follow(index_of(index_engine), url) == 12
+
+
+def test_what_a_failed_step_has_named_is_named_again(conn, url, index_engine):
+    """The index that failed once goes on: words and shapes that were taken back stand there in the end."""
+    failing = [True]
+
+    class FailingOnce:
+        def take(self, _conn, _entries):
+            if failing.pop() if failing else False:
+                raise RuntimeError("no")
+
+    fill(conn)
+    index = index_of(index_engine, FailingOnce())
+    with pytest.raises(RuntimeError):
+        follow(index, url)
+    assert follow(index, url) == 12
+    with index_engine.connect() as made:
+        named = set(made.scalars(select(shapes.c.number)))
+        assert set(made.scalars(select(entries.c.shape))) == named
+        texts = set(made.scalars(select(words.c.number)))
+        assert set(made.scalars(select(entries.c.action))) <= texts
 
 
 def test_made_again_it_is_the_same(conn, url, index_engine):
