@@ -55,10 +55,6 @@ class RegistryError(Error):
     """Base of what goes wrong around the state of patients."""
 
 
-class DurationError(RegistryError):
-    """A duration is not one that can be counted in the calendar."""
-
-
 class ChangeError(RegistryError):
     """A change makes no sense in the state that it meets, whoever asks for it.
 

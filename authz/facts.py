@@ -26,7 +26,6 @@ from authz.registry.changes import (
     SetBlock,
     SetConsents,
 )
-from authz.registry.duration import Duration
 from authz.registry.state import (
     AuthorisationState,
     GranteeKind,
@@ -36,6 +35,7 @@ from authz.registry.state import (
     Standings,
 )
 from authz.value import dataclass
+from serving.duration import Duration
 
 SAMU: Final = "SAMU_SMUR"
 PHYSICIAN: Final = "10"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 from zoneinfo import available_timezones
 
-from authz.errors import DurationError
 from authz.mistake import suggest
 from authz.model import Wording
-from authz.registry import duration
-from authz.registry.duration import Duration
 from authz.source import Mistakes, Node
 from authz.vocabulary import wording
+from serving import duration
+from serving.duration import Duration
+from serving.errors import DurationError
 
 ParameterValue = bool | int | str | tuple[str, ...] | Duration
 TYPES: Final = ("boolean", "choice", "list", "integer", "duration", "zone")

@@ -17,11 +17,11 @@ from authz.decision import Decision
 from authz.explain import explain
 from authz.facts import COMPUTED
 from authz.model import Effect
-from authz.query import MAX_PAGE, MAX_VIOLATIONS, Page, Query, Violation, check, shown
+from authz.query import MAX_PAGE, MAX_VIOLATIONS, Page, Query, check, shown
 from authz.token import Proof
 from authz.v1 import authz_pb2 as pb
 from authz.value import dataclass
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 MAX_BATCH: Final = 1_000
 FILTER_WEIGHT: Final = 5

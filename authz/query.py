@@ -23,7 +23,7 @@ from authz.model import UNKNOWN_ACTION, Kind, Vocabulary
 from authz.registry.changes import Change
 from authz.value import dataclass
 from serving import idnat
-from serving.errors import IdentityError, RequestError
+from serving.errors import IdentityError, RequestError, Violation
 
 MAX_ID: Final = 128
 MAX_TEXT: Final = 500
@@ -59,8 +59,6 @@ _IGNORANCE: Final = (UNKNOWN_ACTION, "missing")
 
 _NEVER_CHANGE: Final = ("any_document", "page", "about")
 """The fields of a query that changes nothing."""
-
-Violation = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,18 +35,6 @@ __all__ = [
     "restored",
 ]
 
-__all__ = [
-    "DECIDED",
-    "Bundle",
-    "BundleError",
-    "Difference",
-    "Outcome",
-    "Replayed",
-    "Why",
-    "replay",
-    "restored",
-]
-
 DECIDED: Final = frozenset({"decision", "change", "filter"})
 """The kinds of entries that a decision stands in."""
 

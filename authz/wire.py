@@ -16,13 +16,13 @@ from authz.decision import Decision
 from authz.explain import Explanation, RuleFinding
 from authz.model import Effect, Verdict, Wording
 from authz.plan import Clause, Condition
-from authz.query import Context, Document, Query, Subject, Target, Violation, Voucher
+from authz.query import Context, Document, Query, Subject, Target, Voucher
 from authz.registry import changes
 from authz.registry.feed import Feed
 from authz.registry.state import Entrusted, Grantee, GranteeKind, PatientState, ReviewStanding
 from authz.token import Proof, vouch
 from authz.v1 import authz_pb2 as pb
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 MAX_CONTENT: Final = 1_000
 """Characters of any text in a change."""

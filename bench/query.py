@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -42,6 +42,7 @@ from bench import processes
 from bench.report import Figure, Section, Tell, show
 from bench.scale import Scale
 from storage.database import connect
+from storage.postgresql import prepare_migration
 
 ORIGIN: Final = "bench/1"
 BATCH: Final = 32
@@ -51,7 +52,7 @@ TARGET_MS: Final = 100.0
 _KEY: Final = bytes(range(32))
 _PORTION: Final = 20_000
 _YEAR: Final = 365 * 86_400_000_000
-_BEGIN: Final = micros("2026-01-01T00:00:00.000000Z")
+_BEGIN: Final = micros(datetime(2026, 1, 1, tzinfo=UTC))
 _TIMEOUT_S: Final = 600.0
 _TITLES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 Shapes = dict[tuple[int, ...], int]
@@ -212,13 +213,17 @@ def _fill(index: Engine, count: int) -> Population:
         _add(index, rows)
     with index.begin() as conn:
         if index.dialect.name == "postgresql":
-            conn.execute(text("SET LOCAL statement_timeout = 0"))
+            prepare_migration(conn)
         for one in ordered:
             one.create(conn)
         rows = [dict(zip(("number", *SHAPE), (n, *one), strict=True)) for one, n in known.items()]
         conn.execute(insert(shapes), rows)
     if index.dialect.name == "postgresql":  # as its own housekeeping does sooner or later
         with index.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            raw: Any = conn.connection.driver_connection
+            conn.detach()  # it takes as long as it takes
+            raw.patience = None
+            conn.execute(text("SET statement_timeout = 0"))
             conn.execute(text("VACUUM ANALYZE"))
     return people
 

@@ -13,7 +13,7 @@ from authz.errors import InsError
 from dossier import names
 from dossier.model import Administrative, Contact, Guardian
 from dossier.wishes import reach
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 MAX_NAME: Final = 100
 MAX_LINES: Final = 6
@@ -36,8 +36,6 @@ _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL: Final = re.compile(
     rf"(?=[^@]{{1,64}}@){_ATOM}(\.{_ATOM})*@({_LABEL}\.)+(?![0-9]+\Z){_LABEL}"
 )
-
-Violation = tuple[str, str, str]
 
 
 def check(

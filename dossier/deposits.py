@@ -17,13 +17,11 @@ from dossier.gate import Asker
 from dossier.model import PERSONS, Draft, Label, Particulars, Person, Status, Visibility
 from dossier.types import DocumentTypes
 from dossier.v1 import dossier_pb2 as pb
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 MAX_DEPOSITS: Final = 20
 MAX_TOTAL: Final = 15 << 20
 """Bytes that may be deposited at once."""
-
-Violation = tuple[str, str, str]
 
 
 class Checker:

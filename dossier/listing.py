@@ -27,7 +27,6 @@ from sqlalchemy import (
 from clients.sdk.condition import Clause, Condition, LabelField, Test
 from dossier import tables
 from dossier.cursor import Position
-from dossier.days import midnight
 from dossier.dialects import earlier
 from dossier.errors import ConditionError
 from dossier.model import (
@@ -38,6 +37,7 @@ from dossier.model import (
     Status,
 )
 from dossier.rewriting import merge, part
+from serving.days import midnight
 from storage.columns import Instant
 
 CONFIDENTIALITIES: Final = ("N", "R", "V")

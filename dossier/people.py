@@ -16,12 +16,12 @@ from dossier import accounts, administrative, closures, dashboard, deed, notices
 from dossier.accounts import COST, Account, Cost
 from dossier.closures import Closure
 from dossier.dashboard import Authorised, Dashboard, Wanted
-from dossier.days import FRANCE
 from dossier.model import PERSONS, Administrative, Guardian
 from dossier.permit import Permit, Turnstile
 from dossier.records import is_recorded, record, refuse_spent
 from dossier.transaction import run
 from dossier.wishes import Wishes
+from serving.days import FRANCE
 from serving.errors import RequestError
 
 __all__ = ["People", "Wanted", "Wishes"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from dossier.days import FRANCE
 from dossier.notices import Kind
+from serving.days import FRANCE
 
 _MONTHS_FR: Final = (
     *("janvier", "février", "mars", "avril", "mai", "juin"),

@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 from clients.sdk.values import Subject
 from dossier import cursor, tables
 from dossier.cursor import Position
-from dossier.days import midnight
 from dossier.deed import DENY, storable
 from dossier.dialects import earlier
 from dossier.model import PERSONS, Person
 from dossier.permit import Permit
+from serving.days import midnight
 
 WITHHOLD_SECRET: Final = "withhold_secret_entries"  # noqa: S105 - the name of an obligation
 

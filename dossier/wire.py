@@ -32,15 +32,13 @@ from dossier.permit import Permit
 from dossier.trace import Trace
 from dossier.v1 import dossier_pb2 as pb
 from dossier.wishes import Wishes
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 SPACES: Final = tuple("12345678")
 
 _CHANNELS: Final = ("email", "sms")
 _MAX_VALUES: Final = 100
 _STATUSES: Final = (Status.APPROVED, Status.DEPRECATED, Status.ARCHIVED)
-
-Violation = tuple[str, str, str]
 
 
 def asker(request: Any, how: How, *, of_patient: bool = True) -> Asker:  # noqa: ANN401 - any request

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+Violation = tuple[str, str, str]
+"""Of a request: the field, what is wrong with which value, and the remedy."""
+
 
 class Error(Exception):
     """Base of every error that this room raises on purpose."""
@@ -11,10 +14,10 @@ class RequestError(Error):
     """A request that can't be decided because it is malformed; nothing is recorded.
 
     Attributes:
-        violations: (field, what is wrong with which value, remedy), in the order of the fields.
+        violations: in the order of the fields.
     """
 
-    def __init__(self, violations: Iterable[tuple[str, str, str]]) -> None:
+    def __init__(self, violations: Iterable[Violation]) -> None:
         self.violations = tuple(violations)
         super().__init__(
             "; ".join(
@@ -34,6 +37,10 @@ class RequestError(Error):
             old = next((o for o in names if field == o or field.startswith(f"{o}.")), "")
             found.append((names[old] + field[len(old) :] if old else field, wrong, cure))
         return RequestError(found)
+
+
+class DurationError(Error):
+    """A duration is not one that can be counted in the calendar."""
 
 
 class StrangerError(Error):

@@ -6,32 +6,25 @@ Asked by the patient, a minor's representative, or the treating doctor (CSP R.11
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime, time, timedelta
-from itertools import accumulate
+from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from audit.database import snapshot
-from audit.entry import rfc3339
-from audit.office import cursor, wire
+from audit.office import wire
 from audit.office.asking import WITHHOLD_SECRET
 from audit.office.gained import micros
 from audit.office.office import Office
 from audit.office.trail import Question, Trail
 from audit.office.view import Reader
-from audit.office.wire import Violation
 from audit.v1 import audit_pb2 as pb
-from clients.sdk import InvalidError
 from clients.sdk.asking import How
-from serving.errors import RequestError
+from serving import cursor
+from serving.days import midnight
+from serving.errors import RequestError, Violation
 
 MAX_PAGE: Final = 1_000
 PAGE: Final = 50
-MOST_BYTES: Final = 3 << 20
-"""Of the lines of one page: a message must not be larger than what clients take by default."""
-
-_FRANCE: Final = ZoneInfo("Europe/Paris")
 _FIRST: Final = date(1900, 1, 1)
 _LAST: Final = date(9990, 1, 1)
 """Beyond these a bound bounds nothing, and could not be computed with."""
@@ -61,23 +54,22 @@ class Accesses:
         """
         asker = wire.asker(request, how)
         question, size = _read(request)
-        after = cursor.unseal(request.cursor, size=_ID_BYTES)
+        after = cursor.unseal(request.cursor)
+        if after is not None and len(after.place) != _ID_BYTES:
+            raise cursor.none()
         asked = {
             name: value
             for name in ("from", "until", "who", "refused", "emergency")
             if (value := getattr(request, name))
         }
-        try:
-            look = await self._office.asking.look(
-                asker,
-                "trace.read",
-                patient=request.patient,
-                what="accesses",
-                asked=asked,
-                carried=(WITHHOLD_SECRET,),
-            )
-        except InvalidError as exc:
-            raise wire.renamed(exc, {"resource.patient": "patient"}) from exc
+        look = await self._office.asking.look(
+            asker,
+            "trace.read",
+            patient=request.patient,
+            what="accesses",
+            asked=asked,
+            carried=(WITHHOLD_SECRET,),
+        )
         reader = Reader(
             kind=asker.subject.kind,
             id=asker.subject.id,
@@ -90,9 +82,9 @@ class Accesses:
         last = "" if after is None else str(UUID(bytes=after.place))
         for _ in range(max(request.pages, 1)):
             standing = self._office.standing()
-            lines, more = _fitting(
-                *await asyncio.to_thread(self._page, reader, question, size, last)
-            )
+            found, more = await asyncio.to_thread(self._page, reader, question, size, last)
+            lines = wire.fitting(found)
+            more = more or len(lines) < len(found)
             last = lines[-1].decision_id if more else ""
             yield pb.ListAccessesResponse(
                 look=wire.look(look),
@@ -117,13 +109,6 @@ class Accesses:
             return trail.lines(question, after=after, size=size)
 
 
-def _fitting(lines: list[pb.Access], more: bool) -> tuple[list[pb.Access], bool]:  # noqa: FBT001 - as it is found
-    """Of a page as many lines as a message takes, one at least; and whether there are more."""
-    sizes = accumulate(line.ByteSize() for line in lines)
-    n = max(1, sum(size <= MOST_BYTES for size in sizes))
-    return lines[:n], more or n < len(lines)
-
-
 def _read(request: pb.ListAccessesRequest) -> tuple[Question, int]:
     """What is asked for, and how much at once."""
     wrong: list[Violation] = []
@@ -144,8 +129,8 @@ def _read(request: pb.ListAccessesRequest) -> tuple[Question, int]:
     bounded = until is not None and until < _LAST
     return (
         Question(
-            since=_midnight(since) if since and since > _FIRST else None,
-            until=_midnight(until + timedelta(days=1)) if until and bounded else None,
+            since=micros(midnight(since)) if since and since > _FIRST else None,
+            until=micros(midnight(until + timedelta(days=1))) if until and bounded else None,
             who=request.who,
             refused=request.refused,
             emergency=request.emergency,
@@ -165,11 +150,6 @@ def _day(text: str, field: str, wrong: list[Violation]) -> date | None:
         wrong.append((field, "not a day", "write it as 2026-05-04"))
         return None
     return day
-
-
-def _midnight(day: date) -> int:
-    """When a day begins in France, microseconds since 1970."""
-    return micros(rfc3339(datetime.combine(day, time(), _FRANCE)))
 
 
 def _canonical(reader: Reader, question: Question) -> bytes:

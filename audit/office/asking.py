@@ -9,8 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from clients.sdk import NORMAL, Context, Query, Reason, Subject, aio
+from clients.sdk import NORMAL, Context, InvalidError, Query, Reason, Subject, aio
 from clients.sdk.asking import How
+from serving.errors import RequestError
+
+QUERY: Final = "log.query"
+IDENTIFY: Final = "log.identify"
 
 PSEUDONYMISE: Final = "pseudonymise_patients"
 WITHHOLD_SECRET: Final = "withhold_secret_entries"  # noqa: S105 - the name of an obligation
@@ -62,6 +66,30 @@ class Asking:
     def __init__(self, client: aio.Client) -> None:
         self._client = client
 
+    async def look_into_log(
+        self,
+        asker: Asker,
+        what: str,
+        asked: Mapping[str, Any],
+        *,
+        patient: str = "",
+        field: str = "patient",
+    ) -> Look:
+        """Leave to look at entries; where a patient is named, leave for that patient.
+
+        Args:
+            asker: as `look`.
+            what: as `look`.
+            asked: as `look`.
+            patient: as `look`.
+            field: where the request names the patient.
+
+        Raises:
+            RequestError: what names the patient is no number.
+        """
+        action = IDENTIFY if patient else QUERY
+        return await self.look(asker, action, patient=patient, what=what, asked=asked, field=field)
+
     async def look(
         self,
         asker: Asker,
@@ -70,6 +98,7 @@ class Asking:
         patient: str = "",
         what: str,
         asked: Mapping[str, Any],
+        field: str = "patient",
         carried: Sequence[str] = CARRIED,
     ) -> Look:
         """Leave to look, or an error: also where policy wants something withheld that the desk would show.
@@ -80,9 +109,11 @@ class Asking:
             patient: INS, where one is named.
             what: the name of the procedure, such as `query`.
             asked: what is looked for; it goes on record.
+            field: where the request names the patient.
             carried: the obligations that the desk carries out.
 
         Raises:
+            RequestError: what names the patient is no number.
             Denied: no; it is on record.
             clients.sdk.Error: there is no answer.
         """
@@ -94,11 +125,24 @@ class Asking:
             secret_connection=asker.context.secret_connection,
         )
         query = Query(subject=asker.subject, action=action, patient=patient, context=context)
-        return await self.require(query, asker.how, carried=carried)
+        return await self.require(
+            query, asker.how, names={"resource.patient": field}, carried=carried
+        )
 
-    async def require(self, query: Query, how: How, *, carried: Sequence[str] = CARRIED) -> Look:
-        """Leave for what is asked, as `look`."""
-        permit = await self._client.require(query, supports=carried, **how)
+    async def require(
+        self,
+        query: Query,
+        how: How,
+        *,
+        names: Mapping[str, str],
+        carried: Sequence[str] = CARRIED,
+    ) -> Look:
+        """Leave for what is asked, as `look`; `names` are the fields of the request by those of the query."""
+        try:
+            permit = await self._client.require(query, supports=carried, **how)
+        except InvalidError as exc:
+            found = RequestError((one.field, one.problem, "") for one in exc.violations)
+            raise found.renamed(names) from exc
         permit.fulfil(*carried)
         permit.settle()
         decided = permit.decision

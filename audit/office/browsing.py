@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Engine, Row
 
@@ -13,13 +13,10 @@ from audit.office.cursor import Position
 from audit.office.filters import Filter
 from audit.office.gained import instant
 from audit.office.handles import Handles
-from audit.office.limits import limited
+from audit.office.limits import LIMIT_S, limited
 from audit.office.places import Place, fetch
 from audit.office.search import Question
 from audit.reader import Stored
-
-LIMIT_S: Final = 8.0
-"""Seconds for a question to the index: less than a call may take (`audit.office.door`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

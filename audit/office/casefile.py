@@ -1,6 +1,6 @@
 """Reads cases from the index: pages of them, one with its steps, and how many there are of whom."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,13 +20,12 @@ from sqlalchemy import (
     tuple_,
 )
 
-from audit.entry import rfc3339
 from audit.office.casebook import ACCESS, REPORT, REVIEW
 from audit.office.cursor import Position
 from audit.office.gained import micros
-from audit.office.places import Place
+from audit.office.places import Place, log_names
 from audit.office.steps import ACTIONS, OBLIGATIONS, State
-from audit.office.tables import case_steps, cases, entries, positions, words
+from audit.office.tables import case_steps, cases, entries, words
 
 OPEN: Final = "open"
 OVERDUE: Final = "overdue"
@@ -77,8 +76,8 @@ class Wanted:
         return and_(
             true(),
             *(column == handle for column, handle in named if handle),
-            *([_c.at >= micros(rfc3339(self.since))] if self.since else []),
-            *([_c.at < micros(rfc3339(self.until))] if self.until else []),
+            *([_c.at >= micros(self.since)] if self.since else []),
+            *([_c.at < micros(self.until)] if self.until else []),
         )
 
 
@@ -226,27 +225,28 @@ def count(
     return [(row, shares.get(row.handle, 0), _example(conn, by, row.handle, named)) for row in rows]
 
 
-def consulting(conn: Connection) -> ColumnElement[bool]:
-    """Accesses to dossiers that were allowed, among all entries."""
+def allowed(conn: Connection, actions: Iterable[str]) -> ColumnElement[bool]:
+    """Of all entries those of these actions that were allowed."""
+    named = sorted(actions)
     texts: Mapping[str, int] = {
         row.text: row.number
-        for row in conn.execute(select(words).where(words.c.text.in_((*ACTIONS, "allow"))))
+        for row in conn.execute(select(words).where(words.c.text.in_((*named, "allow"))))
     }
-    actions = [texts[action] for action in sorted(ACTIONS) if action in texts]
-    return and_(_e.effect == texts.get("allow", -1), _e.action.in_(actions))
+    numbers = [texts[action] for action in named if action in texts]
+    return and_(_e.effect == texts.get("allow", -1), _e.action.in_(numbers))
 
 
 def _shares(conn: Connection, by: str, handles: Sequence[int], wanted: Wanted) -> dict[int, int]:
     column = {"professional": _e.subject, "structure": _e.structure}[by]
     period = and_(
         true(),
-        *([_e.at >= micros(rfc3339(wanted.since))] if wanted.since else []),
-        *([_e.at < micros(rfc3339(wanted.until))] if wanted.until else []),
+        *([_e.at >= micros(wanted.since)] if wanted.since else []),
+        *([_e.at < micros(wanted.until)] if wanted.until else []),
     )
     counted = (
         select(column.label("handle"), func.count().label("n"), func.sum(_e.emergency).label("m"))
         .where(column.in_(bindparam("handles", expanding=True)), column != 0, period)
-        .where(consulting(conn))
+        .where(allowed(conn, ACTIONS))
         .group_by(column)
     )
     rows = conn.execute(counted, {"handles": [one for one in handles if one]})
@@ -314,11 +314,6 @@ def _in_state(state: str, now: int) -> ColumnElement[bool]:
 
 def _one(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
-
-
-def log_names(conn: Connection) -> dict[int, str]:
-    """The logs by their numbers."""
-    return {row.log: row.origin for row in conn.execute(select(positions))}
 
 
 def _place(row: Row[Any], logs: Mapping[int, str]) -> Place:

@@ -1,25 +1,21 @@
 """Cases as they are shown: what the index says of them, with what their entries say in the log."""
 
-from typing import Final
-
-from audit.entry import Entry, rfc3339
+from audit.entry import Entry
 from audit.office import casefile, wire
 from audit.office.casebook import ACCESS, REPORT
 from audit.office.casefile import Filed, Wanted
 from audit.office.cases import case_id
 from audit.office.cursor import Position
-from audit.office.gained import EMERGENCIES, instant, micros
+from audit.office.gained import EMERGENCIES, instant, micros, moment
 from audit.office.handles import Handles
 from audit.office.limits import limited
 from audit.office.office import Office
 from audit.office.places import Place, fetch
+from audit.office.shown import shown
 from audit.office.steps import State
 from audit.office.veil import veiled
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
-
-LIMIT_S: Final = 8.0
-"""Seconds for a question to the index."""
 
 
 class CaseView:
@@ -37,13 +33,13 @@ class CaseView:
             TooMuchError: it takes too long to find them.
         """
         now = self._now()
-        with self._office.index.connect() as conn, limited(conn, LIMIT_S):
+        with self._office.index.connect() as conn, limited(conn):
             found, behind = casefile.page(conn, wanted, now=now, size=size, after=after)
             totals = casefile.totals(conn, now=now)
         places = [place for one in found for place in _places(one)]
         stored = self._fetch(places)
-        shown = [self._shown(one, stored, hidden) for one in found]
-        return [one for one in shown if one is not None], behind, totals
+        told = [self._shown(one, stored, hidden) for one in found]
+        return [one for one in told if one is not None], behind, totals
 
     def case(self, of: Filed, hidden: Handles | None) -> pb.Case | None:
         """One case; None where its opening was erased since."""
@@ -76,7 +72,7 @@ class CaseView:
             told = made.obligations.add(name=duty.name, state="carried_out" if duty.done else "due")
             report = stored.get(duty.last) if duty.last else None
             if report is not None and report.erased is None:
-                told.at.FromDatetime(instant(micros(report.entry["at"])))
+                told.at.FromDatetime(moment(report.entry["at"]))
                 told.how = report.entry.get("reason", {}).get("text", "")
                 told.decision_id = report.entry.get("id", "")
         review = stored.get(of.review) if of.review else None
@@ -96,7 +92,9 @@ class CaseView:
             if one is None or one.erased is not None:
                 continue
             if row.kind == ACCESS:
-                accesses.append(wire.entry(one, hidden=hidden, case=id_))
+                seen = shown(one, self._office.handles, hidden=hidden is not None).message()
+                seen.case = id_
+                accesses.append(seen)
                 steps.append(_step(one, "opened" if row.id == of.row.id else "access", hidden))
             elif row.kind == REPORT:
                 steps.append(_step(one, "carried_out", hidden))
@@ -112,7 +110,7 @@ class CaseView:
         Raises:
             TooMuchError: it takes too long to count them.
         """
-        with self._office.index.connect() as conn, limited(conn, LIMIT_S):
+        with self._office.index.connect() as conn, limited(conn):
             rows = casefile.count(conn, by, wanted, now=self._now())
         stored = self._fetch([place for _, _, place in rows])
         counts = []
@@ -151,7 +149,7 @@ class CaseView:
             return casefile.find(conn, id_) if casefile.is_known(conn, review) else None
 
     def _now(self) -> int:
-        return micros(rfc3339(self._office.clock()))
+        return micros(self._office.clock())
 
     def _fetch(self, places: list[Place]) -> dict[Place, Stored]:
         with self._office.log.connect() as log:
@@ -167,7 +165,7 @@ def _step(stored: Stored, what: str, hidden: Handles | None) -> pb.Step:
     """Something that was done with a case: by whom, and why."""
     entry = stored.entry if hidden is None else veiled(stored.entry, hidden)
     return pb.Step(
-        at=wire.stamp(instant(micros(entry["at"]))),
+        at=wire.stamp(entry["at"]),
         what=what,
         why=_why(entry, what),
         who=wire.who(entry).id,

@@ -4,27 +4,24 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.entry import Entry, rfc3339
+from audit.office import wire
 from audit.office.gained import EMERGENCIES, NORMAL
-from audit.office.veil import FORM
+from audit.office.veil import INS
 from audit.v1 import audit_pb2 as pb
 from serving import idnat
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 KINDS: Final = ("decision", "filter", "change", "activation", "start", "purge")
 EFFECTS: Final = ("allow", "deny")
 MODES: Final = (NORMAL, *EMERGENCIES)
 MOST_VALUES: Final = 50
 """Values of one field: each of them is a search of its own."""
-
-INS: Final = re.compile(FORM)
-"""The form of a patient's number: 22 digits, or 15 characters."""
 
 _LONGEST: Final = 128
 _RECORD: Final = 380
@@ -39,8 +36,6 @@ _LISTS: Final = (
 )
 _CLOSED: Final[Mapping[str, Sequence[str]]] = {"modes": MODES, "kinds": KINDS}
 _NUMBERS: Final = ("subjects", "structures")
-
-Violation = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +152,7 @@ def read(message: pb.Filter) -> Filter:
         RequestError: all that is wrong with it, each field below `filter`.
     """
     wrong = list(_wrong(message))
-    since, until = (_instant(message, name, wrong) for name in ("from", "until"))
-    if since is not None and until is not None and since >= until:
-        cure = "begin before the end: `from` is the first instant, `until` the first one behind"
-        wrong.append(("until", f"`{rfc3339(until)}` is not after `{rfc3339(since)}`", cure))
+    since, until = wire.period(message, wrong)
     if wrong:
         raise RequestError(wrong).below("filter")
     return Filter(
@@ -209,17 +201,6 @@ def _value(message: pb.Filter, name: str, where: str, value: str) -> Iterator[Vi
     elif name == "subjects" and value != message.patient and INS.fullmatch(value):
         cure = "name this patient in `patient`, too: the look stands in the patient's own trace"
         yield where, "a patient's number", cure
-
-
-def _instant(message: pb.Filter, name: str, wrong: list[Violation]) -> datetime | None:
-    if not message.HasField(name):  # type: ignore[arg-type] # one of the two instants
-        return None
-    given: Timestamp = getattr(message, name)
-    try:
-        return given.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        wrong.append((name, f"`{given.seconds}` s: no instant", "give one of the years 1 to 9999"))
-        return None
 
 
 def _cut(value: object) -> object:

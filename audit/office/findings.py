@@ -14,13 +14,9 @@ from audit.office.limits import limited
 from audit.office.office import Office
 from audit.office.places import fetch
 from audit.office.unusual import BASE, SIGNS, Finding
-from audit.office.wire import Violation
 from audit.v1 import audit_pb2 as pb
 from clients.sdk.asking import How
-from serving.errors import RequestError
-
-LIMIT_S: Final = 9.0
-"""Seconds for a question to the index."""
+from serving.errors import RequestError, Violation
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -62,8 +58,8 @@ class Findings:
         asked = {"signs": signs, "from": _text(since), "until": _text(until)}
         of = repr(asked).encode()
         after = cursor.read(request.cursor, of=of)
-        look = await self._office.asking.look(
-            wire.asker(request, how), "log.query", what="list_unusual", asked=asked
+        look = await self._office.asking.look_into_log(
+            wire.asker(request, how), "list_unusual", asked
         )
         hidden = self._office.handles if look.pseudonymised else None
         found, behind = await asyncio.to_thread(self._page, signs, begin, end, size, after, hidden)
@@ -83,8 +79,8 @@ class Findings:
         after: Position | None,
         hidden: Handles | None,
     ) -> tuple[list[pb.Unusual], Position | None]:
-        with self._office.index.connect() as conn, limited(conn, LIMIT_S):
-            found = unusual.find(conn, signs, begin=_micros(begin), end=_micros(end))
+        with self._office.index.connect() as conn, limited(conn):
+            found = unusual.find(conn, signs, begin=micros(begin), end=micros(end))
             rest = [one for one in found if after is None or one.key < after]
             page = rest[:size]
             places = [unusual.places(conn, one) for one in page]
@@ -121,10 +117,6 @@ def _message(of: Finding, hidden: Handles | None) -> pb.Unusual:
 def _before(end: datetime) -> datetime:
     """Where the longest period begins that ends then."""
     return end - BASE if end - _FIRST > BASE else _FIRST
-
-
-def _micros(at: datetime) -> int:
-    return micros(rfc3339(at))
 
 
 def _text(at: datetime | None) -> str:

@@ -70,9 +70,14 @@ class Derivation(Protocol):
         """Removes what followed from the entries `begin` to `end` - 1 of a log: they are erased."""
 
 
-def micros(at: str) -> int:
-    """An instant of an entry (RFC 3339) in microseconds since 1970."""
-    since = datetime.fromisoformat(at) - _EPOCH
+def moment(at: str) -> datetime:
+    """An instant of an entry (RFC 3339), in UTC."""
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def micros(at: datetime) -> int:
+    """An instant in microseconds since 1970."""
+    since = at - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

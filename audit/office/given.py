@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from audit.office.asking import Asker
-from audit.office.wire import Violation
 from clients.sdk import Subject
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
 NOBODY: Final = Asker(subject=Subject(kind="", id=""))
 """In place of who asks, while a request is looked at that does not say."""

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from audit import reader
 from audit.entry import GENESIS, Entry
 from audit.errors import Damage, IndexAheadError, LogDamagedError
-from audit.office.gained import NORMAL, Derivation, Gained, micros
+from audit.office.gained import NORMAL, Derivation, Gained, micros, moment
 from audit.office.handles import Handles
 from audit.office.policies import Policies, Shelf
 from audit.office.tables import entries, metadata, positions, purges
@@ -218,7 +218,7 @@ class Index:
             if batch.previous != link:
                 what = "its batch does not chain to what was taken in"
                 raise LogDamagedError(origin, batch.first_index, Damage.ALTERED, what)
-            there, at = True, micros(batch.at)
+            there, at = True, micros(moment(batch.at))
             for stored in batch.stored():
                 if stored.index < since.next:
                     continue

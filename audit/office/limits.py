@@ -10,6 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from audit.office.errors import TooMuchError
 
+LIMIT_S: Final = 8.0
+"""Seconds for a question to the index: less than a call may take (`serving.door`)."""
+
 _OPERATIONS: Final = 20_000
 """Steps of SQLite between two looks at the clock: about a millisecond."""
 
@@ -18,7 +21,7 @@ _INTERRUPTED: Final = "interrupted"
 
 
 @contextmanager
-def limited(conn: Connection, limit_s: float) -> Iterator[None]:
+def limited(conn: Connection, limit_s: float = LIMIT_S) -> Iterator[None]:
     """Meanwhile no statement may take longer: SQLite counts them all together, PostgreSQL each.
 
     Args:

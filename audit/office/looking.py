@@ -12,12 +12,7 @@ from audit.office.policies import Policies
 from audit.office.replaying import Replayer
 from audit.office.shown import Shown, shown
 from audit.reader import Stored
-from clients.sdk import InvalidError
 from clients.sdk.asking import How
-
-QUERY: Final = "log.query"
-IDENTIFY: Final = "log.identify"
-
 
 PORTION: Final = 500
 """So many entries are read at once where all that a filter finds is wanted."""
@@ -32,17 +27,14 @@ class Looking:
         self._replayer = Replayer(office.log)
 
     async def _look(self, asker: Asker, what: str, asked: Filter, **more: object) -> Look:
-        """Leave to look; for a patient who is named, leave for that patient."""
-        try:
-            return await self._office.asking.look(
-                asker,
-                IDENTIFY if asked.patient else QUERY,
-                patient=asked.patient,
-                what=what,
-                asked={**asked.asked(), **more},
-            )
-        except InvalidError as exc:
-            raise wire.renamed(exc, {"resource.patient": "filter.patient"}) from exc
+        """Leave to look at what a filter finds."""
+        return await self._office.asking.look_into_log(
+            asker,
+            what,
+            {**asked.asked(), **more},
+            patient=asked.patient,
+            field="filter.patient",
+        )
 
     def _shown(self, stored: Stored, look: Look, policies: Policies | None = None) -> Shown:
         return shown(stored, self._office.handles, hidden=look.pseudonymised, policies=policies)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from audit.entry import rfc3339
 from audit.office.gained import instant
+from audit.office.tables import positions
 from audit.reader import Batch, Stored
 from audit.tables import log_batches
 from storage.statements import first
@@ -41,6 +42,11 @@ class Place:
     origin: str
     index: int
     at: int
+
+
+def log_names(index: Connection) -> dict[int, str]:
+    """The logs by their numbers in the index."""
+    return {row.log: row.origin for row in index.execute(select(positions))}
 
 
 def fetch(log: Connection, places: Iterable[Place]) -> dict[Place, Stored]:

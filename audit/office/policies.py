@@ -79,18 +79,26 @@ class Policies:
 
     def rule(self, uid: str) -> RuleText | None:
         """A rule by its uid."""
-        for name, document in self.content.items():
-            if name.startswith("rules/"):
-                for rule in document["rules"]:
-                    if rule["uid"] == uid:
-                        return RuleText(
-                            uid=uid,
-                            effect=rule["effect"],
-                            reason=rule["reason"],
-                            told=Said(rule["told"]["fr"], rule["told"]["en"]),
-                            source=str(rule.get("source", "")),
-                        )
-        return None
+        rule = self._written(uid)
+        if rule is None:
+            return None
+        return RuleText(
+            uid=uid,
+            effect=rule["effect"],
+            reason=rule["reason"],
+            told=Said(rule["told"]["fr"], rule["told"]["en"]),
+            source=str(rule.get("source", "")),
+        )
+
+    def conditions(self, uid: str) -> Mapping[str, Mapping[str, Any]]:
+        """What a rule asks for, by element; nothing of a rule that is not there."""
+        found: Mapping[str, Mapping[str, Any]] = (self._written(uid) or {}).get("rules", {})
+        return found
+
+    def _written(self, uid: str) -> Mapping[str, Any] | None:
+        documents = (rules for name, rules in self.content.items() if name.startswith("rules/"))
+        found = (rule for document in documents for rule in document["rules"])
+        return next((rule for rule in found if rule["uid"] == uid), None)
 
     def parameter(self, name: str) -> Any:  # noqa: ANN401 - of whatever type it is
         """The value of a parameter; None if there is none."""
@@ -122,12 +130,18 @@ class Shelf:
 
     @staticmethod
     def _find(log: Connection, digest: str) -> Policies | None:
-        if not digest or not inspect(log).has_table("bundles"):
-            return None
-        content = log.execute(_QUERY, {"digest": digest}).scalar()
+        content = kept(log, digest)
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             return None
         try:
-            return Policies.read(bytes(content))
+            return Policies.read(content)
         except ValueError:
             return None
+
+
+def kept(log: Connection, digest: str) -> bytes | None:
+    """The content of a bundle as the database of the log has it; None where it is not kept."""
+    if not digest or not inspect(log).has_table("bundles"):
+        return None
+    content = log.execute(_QUERY, {"digest": digest}).scalar()
+    return None if content is None else bytes(content)

@@ -24,9 +24,6 @@ PAGE: Final = 50
 MOST: Final = 1_000
 MOST_PAGES: Final = 10_000
 POLL_S: Final = 0.25
-MOST_BYTES: Final = 3 << 20
-"""Of the entries of one page: a message must not be larger than what clients take by default."""
-
 _LANGUAGES: Final = ("", "fr", "en")
 
 
@@ -46,22 +43,20 @@ class Queries(Looking):
         if not 0 <= request.pages <= MOST_PAGES:
             given.wrong.append(("pages", f"`{request.pages}`", f"1 to {MOST_PAGES}, or 0 for 1"))
         question = asked.canonical() + (b"+" if request.ascending else b"-")
-        if not given.wrong:  # it is of this very question
-            given.read(lambda: cursor.read(request.cursor, of=question), None)
-        given.check()
+        given.check()  # else the cursor is of another question
         after = cursor.read(request.cursor, of=question)
         look = await self._look(asker, "query", asked)
         for _ in range(request.pages or 1):
             page = await asyncio.to_thread(
                 self._browser.page, asked, size=size, after=after, ascending=request.ascending
             )
-            fitting = self._fitting([one.stored for one in page.seen], look)
-            cut = len(fitting) < len(page.seen)
-            after = page.seen[len(fitting) - 1].position if cut else page.after
+            shown = self._fitting([one.stored for one in page.seen], look)
+            cut = len(shown) < len(page.seen)
+            after = page.seen[len(shown) - 1].position if cut else page.after
             yield pb.QueryResponse(
                 look=wire.look(look),
                 standing=wire.standing(self._office.standing()),
-                entries=fitting,
+                entries=shown,
                 cursor=cursor.write(after, of=question) if after is not None else "",
             )
             if after is None:
@@ -110,12 +105,12 @@ class Queries(Looking):
             await asyncio.sleep(POLL_S)
             found = await asyncio.to_thread(self._browser.gained, asked, since, size=PORTION)
             while found:
-                fitting = self._fitting(found, look)
-                del found[: len(fitting)]
+                shown = self._fitting(found, look)
+                del found[: len(shown)]
                 yield pb.QueryResponse(
                     look=wire.look(look),
                     standing=wire.standing(self._office.standing()),
-                    entries=fitting,
+                    entries=shown,
                 )
 
     async def show(self, request: pb.ShowRequest, how: How) -> pb.ShowResponse:
@@ -149,15 +144,7 @@ class Queries(Looking):
 
     def _fitting(self, stored: Sequence[Stored], look: Look) -> list[pb.Entry]:
         """Of several as many entries as a message takes, one at least."""
-        found: list[pb.Entry] = []
-        size = 0
-        for one in stored:
-            message = self._shown(one, look).message()
-            size += message.ByteSize()
-            if found and size > MOST_BYTES:
-                break
-            found.append(message)
-        return found
+        return wire.fitting(self._shown(one, look).message() for one in stored)
 
 
 def _facet(facet: Facet, known: Mapping[Place, Shown]) -> pb.Facet:

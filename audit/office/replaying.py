@@ -3,15 +3,15 @@
 from collections import Counter, OrderedDict
 from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Engine
 
 from audit.entry import Entry
+from audit.office.policies import kept
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
 from authz.replay import Bundle, BundleError, Outcome, Replayed, replay, restored
 from serving.clock import boottime
 
-_QUERY: Final = text("SELECT content FROM bundles WHERE digest = :digest")
 _KEPT: Final = 16
 """Bundles that are kept ready to decide: some megabytes each."""
 
@@ -54,7 +54,7 @@ class Replayer:
         if boottime() < self._missing.get(digest, 0):
             return None
         with self._log.connect() as conn:
-            content = _content(conn, digest)
+            content = kept(conn, digest)
         try:
             bundle = None if content is None else restored(content, digest)
         except BundleError:
@@ -94,10 +94,3 @@ class Tally:
         )
         self._different = []
         return made
-
-
-def _content(conn: Connection, digest: str) -> bytes | None:
-    if not digest or not inspect(conn).has_table("bundles"):
-        return None
-    content = conn.execute(_QUERY, {"digest": digest}).scalar()
-    return None if content is None else bytes(content)

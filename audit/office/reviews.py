@@ -7,7 +7,7 @@ To look at a case is a look at what was done in its patient's record, and stands
 
 import asyncio
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from audit.entry import rfc3339
@@ -17,19 +17,17 @@ from audit.office.casefile import STATES, Filed, Wanted
 from audit.office.cases import case_id
 from audit.office.caseview import CaseView
 from audit.office.errors import NotPossibleError, UnknownError
-from audit.office.filters import INS, hint
+from audit.office.filters import hint
 from audit.office.handles import Handles
 from audit.office.office import Office
 from audit.office.steps import REVIEW, VERDICTS, State
-from audit.office.wire import Violation
+from audit.office.veil import INS
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
-from clients.sdk import Context, InvalidError, Query, Reason, Target
+from clients.sdk import Context, Query, Reason, Target
 from clients.sdk.asking import How
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
-IDENTIFY: Final = "log.identify"
-LOOK: Final = "log.query"
 LONGEST_WHY: Final = 500
 """Characters of a reason (authz.v1.Reason)."""
 BY: Final = ("structure", "professional")
@@ -57,7 +55,8 @@ class Reviews:
         """
         wrong: list[Violation] = []
         size = wire.page_size(request.page_size, default=50, most=200, wrong=wrong)
-        asked = self._asked(request, wrong)
+        since, until = wire.period(request, wrong)
+        asked = {**_period(since, until), **_named(request, wrong)}
         state = request.state or casefile.OPEN
         if state not in STATES:
             wrong.append(("state", f"`{hint(state)}`", f"one of {', '.join(STATES)}"))
@@ -67,10 +66,21 @@ class Reviews:
             raise RequestError(wrong)
         of = repr((state, sorted(asked.items()), request.patient)).encode()
         after = cursor.read(request.cursor, of=of)
-        look = await self._look(
-            wire.asker(request, how), "list_cases", {"state": state, **asked}, request.patient
+        look = await self._office.asking.look_into_log(
+            wire.asker(request, how),
+            "list_cases",
+            {"state": state, **asked},
+            patient=request.patient,
         )
-        wanted = self._wanted(request, state)
+        handles = self._office.handles
+        wanted = Wanted(
+            state=state,
+            professional=handles.person(request.professional),
+            structure=handles.structure(request.structure),
+            patient=handles.person(request.patient),
+            since=since,
+            until=until,
+        )
         found = await asyncio.to_thread(self._view.page, wanted, size, after, self._hidden(look))
         shown, behind, totals = found
         return pb.ListCasesResponse(
@@ -93,10 +103,8 @@ class Reviews:
         id_ = _id(request.id)
         asker = wire.asker(request, how)
         found, opening = await self._found(asker, id_, "read_case")
-        asked = {"id": request.id}
-        patient = opening.entry.get("patient", "")
-        look = await self._office.asking.look(
-            asker, IDENTIFY, patient=patient, what="read_case", asked=asked
+        look = await self._office.asking.look_into_log(
+            asker, "read_case", {"id": request.id}, patient=opening.entry.get("patient", "")
         )
         hidden = self._hidden(look)
         accesses, steps = await asyncio.to_thread(self._view.steps, found, hidden)
@@ -128,7 +136,7 @@ class Reviews:
         asker = wire.asker(request, how)
         found, opening = await self._found(asker, id_, "close_case")
         if found.row.state != State.OPEN:
-            await self._office.asking.look(asker, LOOK, what="close_case", asked={"id": request.id})
+            await self._office.asking.look_into_log(asker, "close_case", {"id": request.id})
             raise _closed_before(found)
         entry = opening.entry
         query = Query(
@@ -139,10 +147,8 @@ class Reviews:
             about=case_id(id_),
             context=Context(reason=Reason(code=request.verdict, text=request.why)),
         )
-        try:
-            look = await self._office.asking.require(query, how)
-        except InvalidError as exc:
-            raise wire.renamed(exc, {"context.reason.text": "why"}) from exc
+        names = {"context.reason.text": "why"}
+        look = await self._office.asking.require(query, how, names=names)
         closed = await self._taken_in(id_, look) or found
         if closed.row.review not in (None, UUID(look.decision).bytes):
             raise _closed_before(closed)
@@ -166,7 +172,9 @@ class Reviews:
         if wrong:
             raise RequestError(wrong)
         asked = {"by": request.by, **_period(since, until)}
-        look = await self._look(wire.asker(request, how), "count_cases", asked)
+        look = await self._office.asking.look_into_log(
+            wire.asker(request, how), "count_cases", asked
+        )
         wanted = Wanted(since=since, until=until)
         counts = await asyncio.to_thread(self._view.counts, request.by, wanted)
         return pb.CountCasesResponse(
@@ -175,22 +183,11 @@ class Reviews:
             counts=counts,
         )
 
-    async def _look(
-        self, asker: Asker, what: str, asked: dict[str, Any], patient: str = ""
-    ) -> Look:
-        action = IDENTIFY if patient else LOOK
-        try:
-            return await self._office.asking.look(
-                asker, action, patient=patient, what=what, asked=asked
-            )
-        except InvalidError as exc:
-            raise wire.renamed(exc, {"resource.patient": "patient"}) from exc
-
     async def _found(self, asker: Asker, id_: bytes, what: str) -> tuple[Filed, Stored]:
         """A case with the entry that opened it; that there is none is told only to who may look."""
         found = await asyncio.to_thread(self._view.find, id_)
         if found is None:
-            await self._office.asking.look(asker, LOOK, what=what, asked={"id": case_id(id_)})
+            await self._office.asking.look_into_log(asker, what, {"id": case_id(id_)})
             raise UnknownError(f"no case `{case_id(id_)}`: list them, or wait for the index")
         return found
 
@@ -205,37 +202,25 @@ class Reviews:
             await asyncio.sleep(POLL_S)
         return None
 
-    def _asked(self, request: Any, wrong: list[Violation]) -> dict[str, str]:  # noqa: ANN401 - a request
-        """What goes on record of the filters; the patient stands there anyway."""
-        since, until = wire.period(request, wrong)
-        asked = _period(since, until)
-        for name in ("professional", "structure"):
-            value = getattr(request, name)
-            if len(value) > _LONGEST:
-                wrong.append((name, f"{len(value)} characters", f"at most {_LONGEST}"))
-            elif not value.isprintable() or value != value.strip():
-                cure = "give it as it stands in the log"
-                wrong.append((name, "blank or unprintable characters", cure))
-            elif name == "professional" and INS.fullmatch(value):
-                wrong.append((name, "a patient's number", "name patients in `patient`"))
-            elif value:
-                asked[name] = value
-        return asked
-
-    def _wanted(self, request: pb.ListCasesRequest, state: str) -> Wanted:
-        handles = self._office.handles
-        since, until = wire.period(request, [])
-        return Wanted(
-            state=state,
-            professional=handles.person(request.professional),
-            structure=handles.structure(request.structure),
-            patient=handles.person(request.patient),
-            since=since,
-            until=until,
-        )
-
     def _hidden(self, look: Look) -> Handles | None:
         return self._office.handles if look.pseudonymised else None
+
+
+def _named(request: pb.ListCasesRequest, wrong: list[Violation]) -> dict[str, str]:
+    """Professional and structure as they go on record, where they narrow; what is wrong is added."""
+    named: dict[str, str] = {}
+    for name in ("professional", "structure"):
+        value: str = getattr(request, name)
+        if len(value) > _LONGEST:
+            wrong.append((name, f"{len(value)} characters", f"at most {_LONGEST}"))
+        elif not value.isprintable() or value != value.strip():
+            cure = "give it as it stands in the log"
+            wrong.append((name, "blank or unprintable characters", cure))
+        elif name == "professional" and INS.fullmatch(value):
+            wrong.append((name, "a patient's number", "name patients in `patient`"))
+        elif value:
+            named[name] = value
+    return named
 
 
 def _closed_before(of: Filed) -> NotPossibleError:

@@ -5,7 +5,6 @@ again before it is shown (`audit.office.queries`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,7 +29,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
-from audit.entry import rfc3339
 from audit.office.cursor import Position
 from audit.office.filters import MODES, Filter
 from audit.office.gained import EMERGENCIES, micros
@@ -228,9 +226,9 @@ class Question:
 
     def _period(self) -> Iterator[ColumnElement[bool]]:
         if self._asked.since is not None:
-            yield _e.at >= _micros(self._asked.since)
+            yield _e.at >= micros(self._asked.since)
         if self._asked.until is not None:
-            yield _e.at < _micros(self._asked.until)
+            yield _e.at < micros(self._asked.until)
 
     def _passive(self, column: ColumnElement[int]) -> ColumnElement[int]:
         """A column that is compared without an index of its own: SQLite has no statistics to choose by."""
@@ -291,7 +289,3 @@ def _words(conn: Connection, asked: Filter) -> Iterator[tuple[str, set[int]]]:
 
 def _known(conn: Connection, condition: ColumnElement[bool]) -> set[int]:
     return set(conn.execute(select(words.c.number).where(condition)).scalars())
-
-
-def _micros(at: datetime) -> int:
-    return micros(rfc3339(at))

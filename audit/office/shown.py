@@ -1,11 +1,11 @@
 """Entries as one reader may see them: in clear, or with patients by pseudonym."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from audit.entry import Entry, canonical
 from audit.office import wire
-from audit.office.gained import instant, micros
+from audit.office.gained import moment
 from audit.office.handles import Handles
 from audit.office.policies import Policies
 from audit.office.veil import veiled
@@ -18,9 +18,9 @@ class Shown:
     """An entry for a reader.
 
     Attributes:
-        stored: where it stands; its bytes are what may be seen of it, in the form of the log.
-        entry: its fields; none where it was erased.
-        exact: whether the bytes are those of the log.
+        stored: as it stands in the log.
+        entry: what may be seen of its fields; none where it was erased.
+        exact: whether that is all of it.
         pseudonym: of the patient, also where it may be seen in clear; "" for none.
         policies: that it was decided under, where they are known and wanted.
     """
@@ -35,14 +35,17 @@ class Shown:
     def at(self) -> datetime:
         """When it was decided, or the batch of an erased one written."""
         erased = self.stored.erased
-        return instant(micros(self.entry["at"] if erased is None else erased.at))
+        return moment(self.entry["at"] if erased is None else erased.at)
+
+    @property
+    def bytes(self) -> bytes:
+        """What may be seen of it, in the form of the log; none where it was erased."""
+        # What was parsed from JSON is lists and strings, so this never fails.
+        return self.stored.bytes if self.exact else canonical(self.entry)
 
     def message(self) -> pb.Entry:
         """It on the wire, with its bytes where they are exact."""
-        made = wire.entry(self.stored)
-        if not self.exact:
-            made.ClearField("bytes")
-        return made
+        return wire.entry(self.stored, self.entry, exact=self.exact)
 
 
 def shown(
@@ -63,12 +66,10 @@ def shown(
         return Shown(stored=stored, entry={}, exact=True)
     entry = stored.entry
     seen = veiled(entry, handles) if hidden else entry
-    exact = seen is entry
     return Shown(
-        # What was parsed from JSON is lists and strings, so this never fails.
-        stored=stored if exact else replace(stored, bytes=canonical(seen)),
+        stored=stored,
         entry=seen,
-        exact=exact,
+        exact=seen is entry,
         pseudonym=handles.pseudonym(entry.get("patient", "")),
         policies=policies,
     )

@@ -21,14 +21,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import Connection, and_, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from audit.entry import Entry, rfc3339
+from audit.entry import Entry
 from audit.errors import Error as AuditError
 from audit.office import casefile
 from audit.office.casebook import TOLD
 from audit.office.cases import case_id
 from audit.office.gained import micros
 from audit.office.office import Office
-from audit.office.places import Place, fetch
+from audit.office.places import Place, fetch, log_names
 from audit.office.steps import Standing, State
 from audit.office.tables import case_steps, cases
 from clients.sdk import Denied, Error, aio
@@ -162,7 +162,7 @@ class Standings:
         at, until = self._office.clock(), self._office.standing().complete_until
         if until is None or at - until > FRESH:
             return []
-        now = micros(rfc3339(at))
+        now = micros(at)
         with self._office.index.connect() as conn:
             waiting, overdue = casefile.totals(conn, now=now)
             found = differences(conn, now=now)[:MOST]
@@ -198,7 +198,7 @@ def differences(conn: Connection, *, now: int) -> list[Difference]:
     for standing, condition in ((Standing.OVERDUE, overdue), (Standing.MISUSE, misuse)):
         for row in _first(conn, condition):
             wanted[row.professional] = standing, row
-    logs = casefile.log_names(conn)
+    logs = log_names(conn)
     found = []
     for professional in sorted(wanted.keys() | told.keys()):
         standing, row = wanted.get(professional, (Standing.NONE, None))

@@ -1,16 +1,18 @@
 """Entries that are a step of a case, or may be: accesses in an emergency, reviews, reports. Pure."""
 
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import IntEnum
 from typing import Final
 from uuid import UUID
 
 from audit.entry import Entry
-from audit.office.durations import after
-from audit.office.gained import EMERGENCIES, Gained, instant
+from audit.office.gained import EMERGENCIES, Gained, instant, micros
 from audit.office.handles import Handles
+from serving import duration
+from serving.errors import DurationError
 
 CONSULTING: Final = ("document.list", "document.read", "dossier.read")
 FEEDING: Final = ("document.deposit", "document.replace")
@@ -28,8 +30,6 @@ WINDOW: Final = ("emergency.case_window", "PT24H")
 REVIEW_WITHIN: Final = ("emergency.review_within", "P7D")
 MISUSE_LASTS: Final = ("emergency.misuse_lasts", "P1Y")
 """Parameters, and what they are where the policies are not kept, or don't have them."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class State(IntEnum):
@@ -240,5 +240,12 @@ def _about(entry: Entry) -> bytes | None:
 def _after(one: Gained, parameter: tuple[str, str]) -> int:
     name, default = parameter
     value = one.policies.parameter(name) if one.policies else None
-    at = instant(one.at)
-    return one.at + (after(at, value, default) - at) // _MICROSECOND
+    return micros(later(instant(one.at), value, default))
+
+
+def later(at: datetime, value: object, default: str) -> datetime:
+    """The instant one duration later; the default, where the value is none or leads out of the calendar."""
+    for text in (str(value), default):
+        with suppress(DurationError, ValueError, OverflowError):
+            return duration.parse(text).after(at)
+    return at

@@ -46,15 +46,7 @@ def rules(policies: Policies, entry: Entry) -> Iterator[pb.DecidingRule]:
 
 def tested(policies: Policies, uid: str) -> Iterator[str]:
     """The facts that a rule asks for, by name; none of a rule that the policies do not hold."""
-    for name, document in policies.content.items():
-        if name.startswith("rules/"):
-            for rule in document["rules"]:
-                if rule["uid"] == uid:
-                    yield from _named(rule.get("rules", {}))
-
-
-def _named(conditions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for element, tests in conditions.items():
+    for element, tests in policies.conditions(uid).items():
         for path, test in tests.items():
             yield f"{element}.{path.removeprefix('$.')}"
             if isinstance(test, Mapping) and "ace" in test:

@@ -25,10 +25,10 @@ from audit.office import besides, view
 from audit.office.besides import Besides, Key, Seen
 from audit.office.casebook import ACCESS
 from audit.office.handles import Handles
-from audit.office.places import Place, fetch
+from audit.office.places import Place, fetch, log_names
 from audit.office.policies import Shelf
 from audit.office.steps import State
-from audit.office.tables import case_steps, cases, entries, positions, words
+from audit.office.tables import case_steps, cases, entries, words
 from audit.office.view import Hiding, Reader
 from audit.v1 import audit_pb2 as pb
 
@@ -88,7 +88,7 @@ class Trail:
         self._reader = reader
         self._handles = handles
         self._shelf = shelf
-        self._origins = {row.log: row.origin for row in index.execute(select(positions))}
+        self._origins = log_names(index)
         self._patient = handles.person(reader.patient)
         self._mine = and_(_e.patient == self._patient, _e.patient != _NONE)
         self._hidings: dict[tuple[str, str], Hiding] = {}
@@ -174,8 +174,6 @@ class Trail:
         """Whether an entry is a line of its own."""
         if not view.meets(seen.entry, question.who, self._reader) or self._is_withheld(seen):
             return False
-        if not besides.may_be_besides(seen.entry):
-            return not (self._reader.withholds and besides.is_probe(seen.entry))
         if self._besides.has_owner(seen):
             return False
         # What was asked besides of something that is withheld would tell of it.

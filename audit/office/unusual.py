@@ -13,22 +13,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, select
 
-from audit.office.casefile import log_names
+from audit.office.casefile import allowed
 from audit.office.gained import instant
-from audit.office.places import Place
+from audit.office.places import Place, log_names
 from audit.office.policies import Said
 from audit.office.steps import CONSULTING
-from audit.office.tables import entries, family_names, strangers, words
+from audit.office.tables import entries, family_names, strangers
+from serving.days import FRANCE
 
 MANY_PATIENTS: Final = 30
 """Of one professional within a clock hour; a surgery sees fewer than ten."""
 NIGHT: Final = (22, 6)
 """Hours in France: from, until."""
-ZONE: Final = ZoneInfo("Europe/Paris")
 NIGHT_SHARE: Final = 10
 """By day works of whose accesses at most one in so many is at night."""
 NIGHT_KNOWN: Final = 20
@@ -98,7 +97,7 @@ def places(conn: Connection, of: Finding) -> list[Place]:
 def is_night(at: int) -> bool:
     """Whether an instant is at night in France."""
     first, last = NIGHT
-    hour = instant(at).astimezone(ZONE).hour
+    hour = instant(at).astimezone(FRANCE).hour
     return hour >= first or hour < last
 
 
@@ -212,7 +211,7 @@ def _nights(professional: int, hours: Sequence[Any], begin: int) -> Iterator[Fin
 
 def _evening(at: int) -> str:
     """The day in France on which a night began."""
-    return (instant(at).astimezone(ZONE) - timedelta(hours=NIGHT[1])).date().isoformat()
+    return (instant(at).astimezone(FRANCE) - timedelta(hours=NIGHT[1])).date().isoformat()
 
 
 def _grouped(
@@ -251,11 +250,7 @@ def _finding(sign: str, row: Any, fr: str, en: str) -> Finding:  # noqa: ANN401 
 
 def _consulting(conn: Connection) -> ColumnElement[bool]:
     """Consultations that were allowed."""
-    wanted = (*CONSULTING, "allow")
-    rows = conn.execute(select(words).where(words.c.text.in_(wanted)))
-    numbers = {row.text: row.number for row in rows}
-    actions = [numbers[action] for action in CONSULTING if action in numbers]
-    return and_(_e.effect == numbers.get("allow", -1), _e.action.in_(actions), _e.patient != 0)
+    return and_(allowed(conn, CONSULTING), _e.patient != 0)
 
 
 SIGNS: Final[Mapping[str, Callable[[Connection, int, int], Iterator[Finding]]]] = {

@@ -19,6 +19,7 @@ PERSONS: Final = ("patient", "representative")
 
 FORM: Final = r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}"
 """The form of a patient's number: an INS-C of 22 digits, or an INS-NIR of 15 characters."""
+INS: Final = re.compile(FORM)
 
 _NUMBER: Final = re.compile(rf"(?<![0-9A-Za-z])(?:{FORM})(?![0-9A-Za-z])", re.IGNORECASE)
 _BLANK: Final = "[ \t\u00a0\u2000-\u200b\u202f]?"

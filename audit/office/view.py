@@ -7,15 +7,15 @@
 * Of other persons who are no professionals the name is told, not the number: it would open their own record.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from audit.entry import Entry
 from audit.office import wire
-from audit.office.gained import EMERGENCIES, NORMAL, instant, micros
+from audit.office.gained import EMERGENCIES, NORMAL
 from audit.office.policies import SECRET, Policies, RuleText, Said
+from audit.office.veil import INS, PERSONS
 from audit.v1 import audit_pb2 as pb
 from authz.v1 import authz_pb2 as authz
 
@@ -25,7 +25,6 @@ DEPOSIT: Final = "document.deposit"
 REPLACE: Final = "document.replace"
 LIST: Final = "document.list"
 
-PERSONS: Final = ("patient", "representative")
 PROFESSIONAL: Final = "professional"
 
 UNTOLD: Final = "DOCUMENT_UNAVAILABLE"
@@ -43,7 +42,6 @@ _OF_DOCUMENT: Final = frozenset(
 )
 """Facts of a document; a rule that asks for one of them tells something of it."""
 
-_INS: Final = re.compile(r"[0-9]{22}|[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _UNTOLD_SAID: Final = Said(
     "Ce document n'existe pas, ou rien ne peut en être dit.",
     "There is no such document, or nothing may be told of it.",
@@ -150,10 +148,7 @@ def hiding(entry: Entry, policies: Policies | None) -> Hiding | None:
         return None
     if policies.fact(entry, "resource.status") in (None, "deleted"):
         return None
-    found = Hiding(
-        from_patient=policies.fact(entry, "resource.hidden_from_patient") != "no",
-        from_representatives=policies.fact(entry, "resource.hidden_from_representatives") != "no",
-    )
+    found = _judged(entry, policies)
     if allowed and action in _SHOWING:
         name, value = _SHOWING[action]
         return found._replace(**{name: value})
@@ -201,7 +196,7 @@ def line(
     """
     code, said = _reason(entry, policies, withheld="document" in entry and not named)
     made = pb.Access(
-        at=wire.stamp(instant(micros(entry["at"]))),
+        at=wire.stamp(entry["at"]),
         who=_who(entry, reader),
         action=entry.get("action", "") or entry.get("kind", ""),
         mode=entry.get("mode", NORMAL),
@@ -256,7 +251,7 @@ def meets(entry: Entry, who: str, reader: Reader) -> bool:
 def _who(entry: Entry, reader: Reader) -> authz.Subject:
     made = wire.who(entry)
     own = made.id in (reader.id, reader.patient)
-    if not own and made.kind in PERSONS and _INS.fullmatch(made.id):
+    if not own and made.kind in PERSONS and INS.fullmatch(made.id):
         made.id = ""
     return made
 
@@ -293,10 +288,4 @@ def _rules(entry: Entry, policies: Policies, code: str) -> list[RuleText]:
 
 def _is_silent(policies: Policies, uid: str) -> bool:
     """Whether a rule asks for nothing of the document itself."""
-    for name, document in policies.content.items():
-        if name.startswith("rules/"):
-            for rule in document["rules"]:
-                if rule["uid"] == uid:
-                    asked: Any = rule.get("rules", {}).get("resource", {})
-                    return _OF_DOCUMENT.isdisjoint(asked)
-    return False
+    return _OF_DOCUMENT.isdisjoint(policies.conditions(uid).get("resource", {}))

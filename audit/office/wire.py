@@ -1,15 +1,16 @@
 """Messages of `audit.v1` as values, and back, for all desks; what can't be read is told field by field."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeVar
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from audit.entry import Entry
+from audit.entry import Entry, rfc3339
 from audit.office import asking, office, veil
 from audit.office.asking import Asker
-from audit.office.gained import instant, micros
+from audit.office.gained import moment
 from audit.office.handles import Handles
 from audit.reader import Stored
 from audit.v1 import audit_pb2 as pb
@@ -17,10 +18,12 @@ from authz.v1 import authz_pb2 as authz
 from clients.sdk import NORMAL, InvalidError
 from clients.sdk.asking import How
 from clients.sdk.wire import context, subject
-from serving.errors import RequestError
+from serving.errors import RequestError, Violation
 
-Violation = tuple[str, str, str]
-"""Of a request: the field, what is wrong with which value, and the remedy."""
+MOST_BYTES: Final = 3 << 20
+"""Of what one page shows: a message must not be larger than what clients take by default."""
+
+Shown = TypeVar("Shown", bound=Message)
 
 
 def asker(request: Any, how: How) -> Asker:  # noqa: ANN401 - any request
@@ -41,10 +44,16 @@ def asker(request: Any, how: How) -> Asker:  # noqa: ANN401 - any request
     return Asker(subject=subject(request.subject), context=stated, how=how)
 
 
-def renamed(error: InvalidError, names: Mapping[str, str]) -> RequestError:
-    """What the decision point finds wrong, by the fields that the caller of the audit knows."""
-    found = RequestError((one.field, one.problem, "") for one in error.violations)
-    return found.renamed(names)
+def fitting(messages: Iterable[Shown]) -> list[Shown]:
+    """The first of several messages, as many as one answer takes: one at least."""
+    found: list[Shown] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize()
+        if found and size > MOST_BYTES:
+            break
+        found.append(message)
+    return found
 
 
 def page_size(value: int, *, default: int, most: int, wrong: list[Violation]) -> int:
@@ -57,29 +66,21 @@ def page_size(value: int, *, default: int, most: int, wrong: list[Violation]) ->
 def period(
     message: Any,  # noqa: ANN401 - any message with these two fields
     wrong: list[Violation],
-    *,
-    within: str = "",
 ) -> tuple[datetime | None, datetime | None]:
-    """The instants `from` and `until` of a message; None where there is none.
-
-    Args:
-        message: has both fields.
-        wrong: what is wrong is added to it.
-        within: names the message in the request, such as `filter.`.
-    """
-    since = _moment(message, "from", within, wrong)
-    until = _moment(message, "until", within, wrong)
+    """The instants `from` and `until` of a message; None where there is none. What is wrong is added."""
+    since, until = _moment(message, "from", wrong), _moment(message, "until", wrong)
     if since is not None and until is not None and since >= until:
-        wrong.append((f"{within}from", "not earlier than `until`", "exchange the two instants"))
+        cure = "begin before the end: `from` is the first instant, `until` the first one behind"
+        wrong.append(("until", f"`{rfc3339(until)}` is not after `{rfc3339(since)}`", cure))
     return since, until
 
 
-def stamp(at: datetime | None) -> Timestamp | None:
-    """An instant; None stays absent."""
+def stamp(at: datetime | str | None) -> Timestamp | None:
+    """An instant, also as an entry has it; None stays absent."""
     if at is None:
         return None
     made = Timestamp()
-    made.FromDatetime(at.astimezone(UTC))
+    made.FromDatetime(moment(at) if isinstance(at, str) else at.astimezone(UTC))
     return made
 
 
@@ -95,25 +96,22 @@ def standing(of: office.Standing) -> pb.Standing:
     return pb.Standing(behind=of.behind, complete_until=stamp(of.complete_until), sealed=of.sealed)
 
 
-def entry(stored: Stored, *, hidden: Handles | None = None, case: str = "") -> pb.Entry:
+def entry(stored: Stored, given: Entry, *, exact: bool) -> pb.Entry:
     """An entry of the log.
 
     Args:
         stored: as it stands in the log.
-        hidden: shows patients by pseudonym, and withholds the bytes; None shows them in clear.
-        case: id of the case that the access belongs to.
+        given: what may be seen of its fields.
+        exact: whether that is all of it; then its bytes go along.
     """
     if stored.erased is not None:
         at, said = stored.erased.at, f"entry {stored.erased.purge} of log `retention`"
-        return pb.Entry(
-            log=stored.origin, index=stored.index, at=stamp(instant(micros(at))), erased=said
-        )
-    given = stored.entry if hidden is None else veil.veiled(stored.entry, hidden)
+        return pb.Entry(log=stored.origin, index=stored.index, at=stamp(at), erased=said)
     made = pb.Entry(
         log=stored.origin,
         index=stored.index,
         id=given.get("id", ""),
-        at=stamp(instant(micros(given["at"]))),
+        at=stamp(given["at"]),
         kind=given.get("kind", ""),
         caller=given.get("caller", ""),
         subject=who(given),
@@ -129,8 +127,7 @@ def entry(stored: Stored, *, hidden: Handles | None = None, case: str = "") -> p
         trace_id=given.get("trace_id", ""),
         call=given.get("call", ""),
         about=given.get("about", ""),
-        case=case,
-        bytes=b"" if hidden else stored.bytes,
+        bytes=stored.bytes if exact else b"",
     )
     if "document" in given:
         label = given["document"]
@@ -173,17 +170,12 @@ def _document(given: Entry) -> authz.Document:
     )
 
 
-def _moment(
-    message: Any,  # noqa: ANN401 - as above
-    name: str,
-    within: str,
-    wrong: list[Violation],
-) -> datetime | None:
+def _moment(message: Any, name: str, wrong: list[Violation]) -> datetime | None:  # noqa: ANN401 - as above
     if not message.HasField(name):
         return None
+    given: Timestamp = getattr(message, name)
     try:
-        found: datetime = getattr(message, name).ToDatetime(UTC)
+        return given.ToDatetime(UTC)
     except (ValueError, OverflowError):
-        wrong.append((f"{within}{name}", "no instant", "one of the years 1 to 9999"))
+        wrong.append((name, f"`{given.seconds}` s: no instant", "give one of the years 1 to 9999"))
         return None
-    return found

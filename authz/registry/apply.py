@@ -24,7 +24,6 @@ from authz.registry.changes import (
     SetTreatingDoctor,
     WithdrawTreatingDoctor,
 )
-from authz.registry.duration import Duration
 from authz.registry.guards import (
     require_born,
     require_code,
@@ -46,6 +45,7 @@ from authz.registry.state import (
     Representative,
     TreatingDoctor,
 )
+from serving.duration import Duration
 
 _Entry = TypeVar("_Entry", Authorisation, Block)
 

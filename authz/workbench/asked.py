@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from authz import product
-from authz.errors import DurationError
 from authz.model import Vocabulary
 from authz.query import Context, Document, Query, Subject, Target, Voucher
-from authz.registry import duration
 from authz.source import Mistakes, Node
 from authz.token import proof_of, vouch
 from authz.workbench.cast import CastReader, stated
 from authz.workbench.change import CHANGES, change_of
+from serving import duration
+from serving.errors import DurationError
 
 _CIRCUMSTANCES: Final = (
     "mode",

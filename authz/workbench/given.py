@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from authz.registry.duration import Duration
 from authz.registry.state import (
     NO_CONSENT,
     Authorisation,
@@ -23,6 +22,7 @@ from authz.registry.state import (
 )
 from authz.source import Mistakes, Node
 from authz.workbench.cast import PATIENT, CastReader
+from serving.duration import Duration
 
 LISTS: Final = ("authorised", "expired", "blocked", "treating_doctors", "representatives")
 REVIEWED: Final = ("overdue", "misuse")

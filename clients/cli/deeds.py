@@ -17,10 +17,10 @@ from clients.cli.record.pathway import drawn
 from clients.cli.record.text import content
 from clients.cli.show import Language, Said
 from clients.cli.stage import Deed, Played, Show, Stage, about
-from dossier.days import FRANCE
 from dossier.v1 import dossier_pb2 as pb
 from dossier.vitale import read_card
 from serving.clock import utc_now
+from serving.days import FRANCE
 
 _LINES: Final = 12
 """So many lines of a trace, or of notices, are shown."""

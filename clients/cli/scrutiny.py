@@ -28,7 +28,7 @@ def cases(who: Person) -> Deed:
         answer = _listed(stage, who)
         return Played(
             decision=answer.look.decision_id,
-            shown=lambda language: Group(*caseshow.queue(answer, [*answer.cases], language)),
+            shown=lambda language: Group(*caseshow.queue(answer, language)),
         )
 
     return deed

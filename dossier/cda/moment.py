@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Final
 
-from dossier.days import FRANCE
+from serving.days import FRANCE
 
 YEARS: Final = range(1800, 3000)
 """Years outside are typing errors; inside, no arithmetic with offsets leaves the calendar."""

@@ -23,7 +23,7 @@ from tests.authz.workbench.world import files
 from tests.authz.worlds import any_condition, any_vector, our_bundle, read_rules, rule_document
 from tests.reference import filter as reference
 
-LEAST = 0.1
+LEAST = 0.05
 PERSON = GranteeKind.PROFESSIONAL
 SUBJECT = Subject(
     kind="professional",

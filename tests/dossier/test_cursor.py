@@ -54,7 +54,9 @@ def test_in_any_time_zone():
 )
 def test_belongs_to_its_list(other):
     """A cursor of another patient, search or person is refused, and it is said why."""
-    with pytest.raises(RequestError, match="cursor: belongs to another list; leave it out") as told:
+    with pytest.raises(
+        RequestError, match="cursor: belongs to another question; leave it out"
+    ) as told:
         cursor.read(cursor.write(AT, of=ASKED), of=other)
 
     assert [field for field, *_ in told.value.violations] == ["cursor"]

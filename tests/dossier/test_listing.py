@@ -334,10 +334,10 @@ def test_cursor_of_another_list(world):
     after = world.store.list(world.listing(), JEAN, Search(), size=2).next
     before = world.rows()
 
-    with pytest.raises(RequestError, match="cursor: belongs to another list"):
+    with pytest.raises(RequestError, match="cursor: belongs to another question"):
         world.store.list(world.listing(), JEAN, Search(spaces=("3",)), size=2, after=after)
     other = replace(DOCTOR, id="00B1038575")
-    with pytest.raises(RequestError, match="cursor: belongs to another list"):
+    with pytest.raises(RequestError, match="cursor: belongs to another question"):
         world.store.list(world.listing(subject=other), JEAN, Search(), size=2, after=after)
 
     assert before == world.rows()

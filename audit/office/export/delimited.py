@@ -42,13 +42,16 @@ def _cell(value: Value) -> str:
         case int():
             return str(value)
         case list():
-            return _safe(" ".join(value))
+            return safe(" ".join(value))
         case _:
-            return _safe(value)
+            return safe(value)
 
 
-def _safe(text: str) -> str:
-    """An apostrophe before what could be a formula; NUL, which many readers end at, is written out."""
+def safe(text: str) -> str:
+    """A cell that is text in a spreadsheet, whatever it begins with.
+
+    An apostrophe stands before what could be a formula; NUL, which many readers end at, is written out.
+    """
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return f"'{text}" if FORMULA.match(text) else text
 

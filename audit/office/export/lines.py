@@ -11,7 +11,7 @@ from audit.office.shown import Shown
 def write(entries: Iterable[Shown]) -> Iterator[bytes]:
     """Pieces of the file; of an erased entry the line says when and where it stood, and its commitment."""
     for one in entries:
-        yield (one.stored.bytes or _erased(one)) + b"\n"
+        yield (one.bytes or _erased(one)) + b"\n"
 
 
 def _erased(one: Shown) -> bytes:

@@ -1,6 +1,5 @@
 """`dmp audit accesses`: who saw or tried to see a patient's record, to read and to keep."""
 
-import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,7 +14,7 @@ from rich.text import Text
 from audit.entry import uuid7_ms
 from audit.v1 import audit_pb2 as pb
 from clients.cli import show
-from clients.cli.audit import heads, page, sheet
+from clients.cli.audit import exports, heads, page, sheet
 from clients.cli.audit import patientwords as words
 from clients.cli.audit.procedures import LIST_ACCESSES
 from clients.cli.audit.session import Session, command
@@ -104,7 +103,8 @@ def accesses(
     if output is None:
         print(text, end="", flush=True)
         return
-    _keep(output, text)
+    with exports.opened(output) as file:
+        file.write(text.encode())
     lines = Said("{} lignes dans {}", "{} lines in {}")
     session.print(Text(session.say(lines).format(len(found), output)))
 
@@ -207,17 +207,3 @@ def _frame(
         complete_until=first.standing.complete_until.ToDatetime(tzinfo=UTC) if known else None,
         decision=first.look.decision_id,
     )
-
-
-def _keep(path: Path, text: str) -> None:
-    """Writes a new file that its owner alone may read.
-
-    Raises:
-        Error: it can't be made, or is there already.
-    """
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-    except OSError as exc:
-        raise Error(f"-o: `{path}` can't be written: {exc.strerror}") from exc

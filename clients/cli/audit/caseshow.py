@@ -13,17 +13,15 @@ from clients.cli.record.text import visible
 from clients.cli.show import Language
 
 
-def queue(
-    answer: pb.ListCasesResponse, found: list[pb.Case], language: Language
-) -> Iterable[RenderableType]:
+def queue(answer: pb.ListCasesResponse, language: Language) -> Iterable[RenderableType]:
     """The cases that wait, each with who, whose, why, and who was told."""
     yield Text(words.WAITING.text(language).format(answer.open, answer.overdue))
-    if not found:
+    if not answer.cases:
         yield Text(words.NONE.text(language))
         return
     columns = (words.DUE, heads.WHO, heads.WHAT)
     table = look.table(*(one.text(language) for one in columns), whole=(0,))
-    for one in found:
+    for one in answer.cases:
         style = "bold red" if one.overdue else ""
         due = Text(look.minute(one.due_at), style=style)
         due.append(f"\n{words.told_state(one).text(language)}", style=style or "dim")
@@ -114,16 +112,14 @@ def counts(answer: pb.CountCasesResponse, language: Language) -> Iterable[Render
     yield from heads.ending("", answer.standing, language)
 
 
-def signs(
-    answer: pb.ListUnusualResponse, found: list[pb.Unusual], language: Language
-) -> Iterable[RenderableType]:
+def signs(answer: pb.ListUnusualResponse, language: Language) -> Iterable[RenderableType]:
     """Unusual accesses, each with its limit."""
-    if not found:
+    if not answer.found:
         yield Text(words.NOTHING_UNUSUAL.text(language))
     else:
         columns = (heads.WHEN, heads.WHO, words.FOUND)
         table = look.table(*(one.text(language) for one in columns), whole=(0,))
-        for one in found:
+        for one in answer.found:
             of = one.professional
             who = Text(visible(of.name or of.id), style="bold")
             who.append(f"\n{visible(of.structure_name or of.structure)}", style="not bold dim")

@@ -1,10 +1,9 @@
 """`dmp audit cases`, `case`, `close`, `statistics`, `unusual`: emergency accesses, reviewed at a terminal."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from audit.v1 import audit_pb2 as pb
@@ -20,7 +19,8 @@ from clients.cli.audit.procedures import (
 )
 from clients.cli.audit.session import Session, command
 from clients.cli.show import Said
-from serving.clock import utc_now
+from clients.sdk.procedures import Procedure
+from clients.sdk.retry import Request, Response
 
 app = typer.Typer()
 
@@ -114,18 +114,9 @@ def cases(
         patient=patient,
         page_size=_AT_ONCE if everything else _PAGE,
     )
-    _period(request, since, until)
-    found: list[pb.Case] = []
-    while True:
-        answer = session.ask(LIST_CASES, request)
-        found += answer.cases
-        if not (everything and answer.cursor):
-            break
-        request.cursor = answer.cursor
-    if session.as_json:
-        answer.ClearField("cases")
-        answer.cases.extend(found)
-    session.show(answer, *caseshow.queue(answer, found, session.language))
+    moments.fill(request, since, until)
+    answer = _listed(session, LIST_CASES, request, everything=everything)
+    session.show(answer, *caseshow.queue(answer, session.language))
 
 
 @command(app)
@@ -192,7 +183,7 @@ def statistics(
     Exit: 0 shown, 1 denied, 2 wrong usage, 3 no answer.
     """
     request = pb.CountCasesRequest(subject=session.subject, by=by.value)
-    _period(request, since, until)
+    moments.fill(request, since, until)
     answer = session.ask(COUNT_CASES, request)
     session.show(answer, *caseshow.counts(answer, session.language))
 
@@ -223,26 +214,25 @@ def unusual(
         signs=[one.value for one in sign or ()],
         page_size=_AT_ONCE if everything else _PAGE,
     )
-    _period(request, since, until)
-    found: list[pb.Unusual] = []
-    while True:
-        answer = session.ask(LIST_UNUSUAL, request)
-        found += answer.found
-        if not (everything and answer.cursor):
-            break
-        request.cursor = answer.cursor
-    if session.as_json:
-        answer.ClearField("found")
-        answer.found.extend(found)
-    session.show(answer, *caseshow.signs(answer, found, session.language))
+    moments.fill(request, since, until)
+    answer = _listed(session, LIST_UNUSUAL, request, everything=everything)
+    session.show(answer, *caseshow.signs(answer, session.language))
 
 
-def _period(
-    request: pb.ListCasesRequest | pb.CountCasesRequest | pb.ListUnusualRequest,
-    since: str,
-    until: str,
-) -> None:
-    for option, name, text in (("--since", "from", since), ("--until", "until", until)):
-        if text:
-            field: Timestamp = getattr(request, name)
-            field.FromDatetime(moments.read(option, text, utc_now()))
+def _listed(
+    session: Session,
+    procedure: Procedure[Request, Response],
+    request: Request,
+    *,
+    everything: bool,
+) -> Response:
+    """The first page, with everything all of them in one; each has a cursor and repeated rows."""
+    whole: Any = session.ask(procedure, request)
+    going_on: Any = request
+    while everything and whole.cursor:
+        going_on.cursor = whole.cursor
+        page: Any = session.ask(procedure, request)
+        whole.MergeFrom(page)
+        whole.cursor = page.cursor
+    found: Response = whole
+    return found

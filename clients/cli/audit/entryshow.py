@@ -14,7 +14,7 @@ from clients.cli.audit import heads
 from clients.cli.record import look
 from clients.cli.record.text import visible
 from clients.cli.show import Language, Said
-from dossier.days import FRANCE
+from serving.days import FRANCE
 
 _HEADS: Final = (
     heads.WHEN,
@@ -29,9 +29,6 @@ _WIDTHS: Final = (19, 16, 16, 17, 6, 10)
 
 _ERASED: Final = Said("effacée", "erased")
 _NONE: Final = Said("aucune entrée", "no entry")
-_BEHIND: Final = Said(
-    "{} entrées très récentes manquent encore", "{} very recent entries are yet to come"
-)
 _SEALED: Final = Said("reçu : {} octets, --receipt FICHIER", "receipt: {} bytes, --receipt FILE")
 _AGAIN: Final = Said("décidée à nouveau", "decided again")
 _RULES: Final = Said("règles décisives", "deciding rules")
@@ -81,8 +78,7 @@ def page(answer: pb.QueryResponse, language: Language) -> Iterator[RenderableTyp
 
 def footer(under: pb.Look, standing: pb.Standing, language: Language) -> Iterator[Text]:
     """Under which decision this is shown, and what is not in it yet."""
-    if standing.behind:
-        yield Text(_BEHIND.text(language).format(standing.behind), style="yellow")
+    yield from heads.late(standing, language)
     yield Text(visible(f"{under.reason_code}  {under.decision_id}"), style="dim")
 
 

@@ -8,7 +8,6 @@ import typer
 
 from audit.v1 import audit_pb2 as pb
 from clients.cli.audit import moments
-from serving.clock import utc_now
 
 _WHICH: Final = "Which entries"
 
@@ -81,8 +80,5 @@ def wanted(*, since: str, until: str, **asked: Any) -> pb.Filter:  # noqa: ANN40
         Error: an instant is none.
     """
     made = pb.Filter(**{name: value for name, value in asked.items() if value})
-    now = utc_now()
-    for option, name, text in (("--since", "from", since), ("--until", "until", until)):
-        if text:
-            getattr(made, name).FromDatetime(moments.read(option, text, now))
+    moments.fill(made, since, until)
     return made

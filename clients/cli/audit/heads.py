@@ -17,7 +17,7 @@ REASON: Final = Said("motif", "reason")
 
 _MORE: Final = Said("il y en a d'autres : --all", "there are more: --all")
 _LATE: Final = Said(
-    "{} décisions très récentes manquent encore", "{} very recent decisions are yet to come"
+    "{} entrées très récentes manquent encore", "{} very recent entries are yet to come"
 )
 
 
@@ -25,5 +25,10 @@ def ending(cursor: str, standing: pb.Standing, language: Language) -> Iterator[T
     """That there is more, and how much is not in it yet."""
     if cursor:
         yield Text(_MORE.text(language), style="dim")
+    yield from late(standing, language)
+
+
+def late(standing: pb.Standing, language: Language) -> Iterator[Text]:
+    """How much is not in it yet."""
     if standing.behind:
         yield Text(_LATE.text(language).format(standing.behind), style="yellow")

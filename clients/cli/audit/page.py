@@ -16,7 +16,7 @@ from clients.cli.cast import same
 from clients.cli.record import words as record
 from clients.cli.record.text import visible
 from clients.cli.show import Said
-from dossier.days import FRANCE
+from serving.days import FRANCE
 
 _MONTHS: Final = (
     *("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août"),

@@ -2,14 +2,14 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC
 from typing import Final
 
+from audit.office.export.delimited import safe
 from audit.v1 import audit_pb2 as pb
 from clients.cli.audit import patientwords as words
-from dossier.days import FRANCE
+from serving.days import FRANCE
 
 COLUMNS: Final = (
     *("at", "at_france", "effect", "person_kind", "person", "person_id", "profession"),
@@ -18,8 +18,6 @@ COLUMNS: Final = (
     *("by_audit", "asked_besides", "about", "decision"),
 )
 
-_FORMULA: Final = re.compile(r"[\W_]*?[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""Behind blanks, quotes and what nobody sees, too; full-width signs are calculated as well."""
 _MARK: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """By which spreadsheets know UTF-8."""
 
@@ -32,11 +30,6 @@ def write(accesses: Iterable[pb.Access]) -> str:
     for one in accesses:
         lines.writerow(map(safe, _cells(one)))
     return _MARK + text.getvalue()
-
-
-def safe(cell: str) -> str:
-    """A cell that is text in a spreadsheet, whatever it begins with (OWASP: CSV injection)."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _cells(of: pb.Access) -> Iterator[str]:

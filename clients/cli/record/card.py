@@ -19,11 +19,11 @@ from clients.cli.record.procedures import CREATE, FIND
 from clients.cli.record.questions import parse, put
 from clients.cli.record.session import Session, command
 from clients.cli.show import Language, Said
-from dossier.days import FRANCE
 from dossier.errors import CardError
 from dossier.v1 import dossier_pb2 as pb
 from dossier.vitale import Card, FileReader, Person
 from serving.clock import utc_now
+from serving.days import FRANCE
 
 app = typer.Typer()
 

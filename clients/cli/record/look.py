@@ -15,8 +15,8 @@ from authz.v1 import authz_pb2 as authz
 from clients.cli.record import words
 from clients.cli.record.text import visible
 from clients.cli.show import Language, Said
-from dossier.days import FRANCE
 from dossier.v1 import dossier_pb2 as pb
+from serving.days import FRANCE
 
 NORMAL: Final = ("", "normal")
 

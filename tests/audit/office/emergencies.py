@@ -4,7 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 from audit.entry import rfc3339, uuid7
-from audit.office.gained import Gained, micros
+from audit.office.gained import Gained, micros, moment
 
 BEGIN = datetime(2026, 11, 18, 10, 0, tzinfo=UTC)
 DOCTOR, OTHER, AUDITOR = "00B1038575", "899700218896", "E00000000001"
@@ -100,7 +100,7 @@ def told(standing, hours=0.0, *, who=DOCTOR, **more):
 
 def gained(entry, *, log=1, place=0, policies=None):
     """An entry on its way into the index."""
-    return Gained(f"log/{log}", log, place, micros(entry["at"]), entry, policies)
+    return Gained(f"log/{log}", log, place, micros(moment(entry["at"])), entry, policies)
 
 
 def in_logs(entries, logs=None):

@@ -526,7 +526,7 @@ def test_line_of_another_is_not_shown_where_the_index_is_wrong(told):
 def test_page_fits_into_a_message(told, monkeypatch):
     """A page ends where a message would become larger than clients take, and the next one goes on there."""
     everything = [one.decision_id for one in told.view()]
-    monkeypatch.setattr("audit.office.accesses.MOST_BYTES", 2_000)
+    monkeypatch.setattr("audit.office.wire.MOST_BYTES", 2_000)
     found = told.pages(page_size=1_000, pages=1_000)
     assert [one.decision_id for page in found for one in page.accesses][
         -len(everything) :

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from audit.office.cases import closing, opened, stands, weave
-from audit.office.durations import after
 from audit.office.handles import Handles
 from audit.office.policies import Policies
-from audit.office.steps import Access, Review, Standing, State, Told, read
+from audit.office.steps import Access, Review, Standing, State, Told, later, read
 from tests.audit.office import emergencies as make
 from tests.audit.office.world import KEY
 
@@ -184,4 +183,4 @@ def test_ties_are_settled_by_the_id():
 )
 def test_durations(duration, expected):
     """Durations are counted by the calendar; what is none is the default."""
-    assert after(datetime(2026, 1, 31, 12, tzinfo=UTC), duration, "P7D") == expected
+    assert later(datetime(2026, 1, 31, 12, tzinfo=UTC), duration, "P7D") == expected

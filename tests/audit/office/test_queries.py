@@ -9,8 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from audit.database import reader, snapshot
 from audit.entry import canonical
-from audit.office import counting
-from audit.office import queries as module
+from audit.office import counting, wire
 from audit.office.errors import TooMuchError
 from audit.office.replaying import Replayer, Tally
 from audit.proof import Receipt
@@ -148,7 +147,7 @@ async def test_page_holds_no_more_than_a_message_takes(tmp_path, monkeypatch):
     async with running(tmp_path) as audit:
         await filled(audit)
         (whole,) = await query(audit, callers=["dossier"])
-        monkeypatch.setattr(module, "MOST_BYTES", 700)
+        monkeypatch.setattr(wire, "MOST_BYTES", 700)
         cut = await query(audit, callers=["dossier"], pages=99)
         assert len(cut) > 1
         assert [one.id for one in whole.entries] == [o.id for page in cut for o in page.entries]
@@ -280,7 +279,7 @@ async def test_follow_tells_what_comes(tmp_path):
 
 async def test_follow_fits_into_messages(tmp_path, monkeypatch):
     """Much that comes at once is told in several messages, none of them larger than clients take."""
-    monkeypatch.setattr(module, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(wire, "MOST_BYTES", 3_000)
     async with running(tmp_path) as audit:
         await audit.open()
         await audit.settled()

@@ -311,7 +311,7 @@ async def test_period_the_wrong_way_round(tmp_path, clock):
     getattr(request, "from").FromDatetime(NOW)
     request.until.FromDatetime(NOW - DAY)
     async with running(tmp_path, clock=clock) as audit:
-        assert "from" in violations(await failure(audit.stub.ListCases(request)))
+        assert "until" in violations(await failure(audit.stub.ListCases(request)))
 
 
 async def test_unknown_case(tmp_path, clock):

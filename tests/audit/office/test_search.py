@@ -17,7 +17,7 @@ from audit.office.browsing import Browser
 from audit.office.counting import FACETS
 from audit.office.errors import TooMuchError
 from audit.office.filters import Filter
-from audit.office.gained import instant, micros
+from audit.office.gained import moment
 from audit.office.handles import Handles
 from audit.office.limits import limited
 from audit.office.tables import entries
@@ -111,7 +111,7 @@ def test_search_finds_what_a_slow_look_finds(pair, one, two, asks, size):
         expected = [
             (origin, place)
             for entry, origin, place in all_entries
-            if wanted(entry, origin, instant(micros(entry["at"])), asked)
+            if wanted(entry, origin, moment(entry["at"]), asked)
         ]
         assert expected == all_pages(looking, asked, size=size, ascending=True)
         assert expected[::-1] == all_pages(looking, asked, size=size, ascending=False)
@@ -132,7 +132,7 @@ def test_facets_are_exact(pair, one, asked):
     found = [
         entry
         for entry, origin, _ in everything(pair.url)
-        if wanted(entry, origin, instant(micros(entry["at"])), asked)
+        if wanted(entry, origin, moment(entry["at"]), asked)
     ]
     assert counted.total == len(found)
     values = {

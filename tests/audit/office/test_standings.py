@@ -42,7 +42,7 @@ def wanted(tmp_path, *steps, days=0.0):
         row = {"origin": "log/1", "log": 1, "next_index": 9, "link": bytes(32), "at": 0}
         conn.execute(insert(positions), row)
         Casebook(HANDLES).take(conn, make.in_logs(steps))
-        now = micros((make.BEGIN + timedelta(days=days)).isoformat())
+        now = micros(make.BEGIN + timedelta(days=days))
         found = differences(conn, now=now)
     engine.dispose()
     return {one.professional: (one.standing, bool(one.why)) for one in found}

@@ -14,9 +14,9 @@ from authz.registry.changes import (
     SetBlock,
     SetConsents,
 )
-from authz.registry.duration import parse
 from authz.registry.state import Grantee, GranteeKind, PatientState, unknown
 from authz.registry.store import Store
+from serving.duration import parse
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, 125_000, tzinfo=UTC)
 DAY = timedelta(days=1)

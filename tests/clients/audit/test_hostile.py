@@ -16,10 +16,10 @@ VIEWS = {
     "show": (pb.ShowResponse, entryshow.sheet),
     "query": (pb.QueryResponse, entryshow.page),
     "count": (pb.CountResponse, entryshow.counted),
-    "cases": (pb.ListCasesResponse, lambda of, in_: caseshow.queue(of, list(of.cases), in_)),
+    "cases": (pb.ListCasesResponse, caseshow.queue),
     "case": (pb.ReadCaseResponse, caseshow.whole),
     "statistics": (pb.CountCasesResponse, caseshow.counts),
-    "unusual": (pb.ListUnusualResponse, lambda of, in_: caseshow.signs(of, list(of.found), in_)),
+    "unusual": (pb.ListUnusualResponse, caseshow.signs),
 }
 
 

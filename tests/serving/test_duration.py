@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.errors import DurationError
-from authz.registry.duration import Duration, parse
+from serving.duration import Duration, parse
+from serving.errors import DurationError
 
 COUNTS = st.integers(0, 100)
 
