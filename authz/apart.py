@@ -29,6 +29,7 @@ from authz.procedures import Answered, Asked
 from authz.product import DMP
 from serving.errors import Error as ServingError
 from serving.errors import RequestError
+from serving.memory import settle
 from serving.servicelog import configure
 from storage.errors import DatabaseError
 from storage.errors import Error as StorageError
@@ -206,6 +207,7 @@ class Servant:
             self._decider = Decider.open(
                 database=database, origin=origin, bundle=bundle, yields=yields
             )
+            settle()
             return ()
         if self._decider is None:
             raise UnavailableError("the decider is not open")

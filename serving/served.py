@@ -23,6 +23,7 @@ from serving.listener import (
     give_back,
     local_only,
 )
+from serving.memory import settle
 from serving.metrics import Counted
 
 TRUST_HEALTH: Final = "dmp.trust"
@@ -198,6 +199,7 @@ async def run(
     stop = service.on_signals()
     async with service:
         check()
+        settle()
         if metrics_port is not None:
             _show_metrics(metrics_port, service.metrics.registry)
         print(f"serving on {', '.join(service.addresses)}", flush=True)  # noqa: T201 - scripts wait for it
