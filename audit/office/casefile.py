@@ -193,6 +193,12 @@ def is_known(conn: Connection, id_: bytes) -> bool:
     return conn.execute(select(_s.id).where(_s.id == id_).limit(1)).first() is not None
 
 
+def cases_of(conn: Connection, accesses: Iterable[bytes]) -> dict[bytes, bytes]:
+    """The cases that accesses belong to, both by their ids; what is no access of a case is left out."""
+    found = select(_s.id, _s.about).where(_s.id.in_([*accesses]), _s.kind == ACCESS)
+    return {bytes(row.id): bytes(row.about) for row in conn.execute(found)}
+
+
 def count(
     conn: Connection, by: str, wanted: Wanted, *, now: int
 ) -> list[tuple[Row[Any], int, Place]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -64,8 +65,8 @@ class Files(Looking):
             given.wrong.append(("ids", f"`{len(request.ids)}`", f"at most {MOST_IDS}"))
         if request.ids and asked != Filter():
             given.wrong.append(("filter", "`ids` are given, too", "give one of both"))
-        for id_ in request.ids[:MOST_IDS]:
-            given.read(lambda wanted=id_: single.read(wanted), None)  # type: ignore[misc]  # of this turn
+        for place, id_ in enumerate(request.ids[:MOST_IDS]):
+            given.read(partial(single.read, id_, field=f"ids[{place}]"), None)
         given.check()
         ids = list(request.ids)
         look = await self._look(asker, "replay", asked, **({"ids": len(ids)} if ids else {}))

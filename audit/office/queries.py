@@ -7,11 +7,14 @@ are shown in clear and the look stands in that patient's own trace.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
-from audit.office import counting, cursor, filters, single, wire
+from audit.office import casefile, counting, cursor, filters, single, wire
 from audit.office.asking import Look
+from audit.office.cases import case_id
 from audit.office.counting import Facet
 from audit.office.filters import Filter
+from audit.office.gained import EMERGENCIES
 from audit.office.given import NOBODY, Given
 from audit.office.looking import PORTION, Looking, begun
 from audit.office.places import Place
@@ -50,7 +53,8 @@ class Queries(Looking):
             page = await asyncio.to_thread(
                 self._browser.page, asked, size=size, after=after, ascending=request.ascending
             )
-            shown = self._fitting([one.stored for one in page.seen], look)
+            stored = [one.stored for one in page.seen]
+            shown = await asyncio.to_thread(self._fitting, stored, look)
             cut = len(shown) < len(page.seen)
             after = page.seen[len(shown) - 1].position if cut else page.after
             yield pb.QueryResponse(
@@ -105,7 +109,7 @@ class Queries(Looking):
             await asyncio.sleep(POLL_S)
             found = await asyncio.to_thread(self._browser.gained, asked, since, size=PORTION)
             while found:
-                shown = self._fitting(found, look)
+                shown = await asyncio.to_thread(self._fitting, found, look)
                 del found[: len(shown)]
                 yield pb.QueryResponse(
                     look=wire.look(look),
@@ -137,14 +141,25 @@ class Queries(Looking):
             stored = await asyncio.to_thread(single.found, self._office, request.id)
         seen = self._shown(stored, look)
         answer = await asyncio.to_thread(single.told, self._office, seen, stored)
+        await asyncio.to_thread(self._name_cases, [answer.entry])
         answer.replayed.CopyFrom(await asyncio.to_thread(self._replayer.replayed, stored))
         answer.look.CopyFrom(wire.look(look))
         answer.standing.CopyFrom(wire.standing(self._office.standing()))
         return answer
 
     def _fitting(self, stored: Sequence[Stored], look: Look) -> list[pb.Entry]:
-        """Of several as many entries as a message takes, one at least."""
-        return wire.fitting(self._shown(one, look).message() for one in stored)
+        """Of several as many entries as a message takes, one at least; each with the case that it is of."""
+        shown = wire.fitting(self._shown(one, look).message() for one in stored)
+        self._name_cases(shown)
+        return shown
+
+    def _name_cases(self, shown: Sequence[pb.Entry]) -> None:
+        accesses = {UUID(one.id).bytes: one for one in shown if one.mode in EMERGENCIES}
+        if accesses:
+            with self._office.index.connect() as conn:
+                found = casefile.cases_of(conn, accesses)
+            for id_, case in found.items():
+                accesses[id_].case = case_id(case)
 
 
 def _facet(facet: Facet, known: Mapping[Place, Shown]) -> pb.Facet:

@@ -112,7 +112,7 @@ class Reviews:
             look=wire.look(look),
             standing=wire.standing(self._office.standing()),
             case=await asyncio.to_thread(self._view.case, found, hidden),
-            accesses=accesses,
+            accesses=wire.fitting(accesses),  # the case says how many there are
             steps=steps,
         )
 

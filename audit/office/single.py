@@ -25,8 +25,12 @@ _MAX_DIGITS: Final = 18
 _MAX_ORIGIN: Final = 256
 
 
-def read(wanted: str) -> str | tuple[str, int]:
+def read(wanted: str, *, field: str = "id") -> str | tuple[str, int]:
     """The id of an entry, or its log and its index there.
+
+    Args:
+        wanted: as it was given.
+        field: where.
 
     Raises:
         RequestError: it is neither.
@@ -35,13 +39,13 @@ def read(wanted: str) -> str | tuple[str, int]:
     if mark:
         digits = index.isascii() and index.isdigit() and len(index) <= _MAX_DIGITS
         if not (digits and 0 < len(origin) <= _MAX_ORIGIN and origin.isprintable()):
-            raise RequestError([("id", f"no place: `{hint(wanted)}`", "give it as `LOG#INDEX`")])
+            raise RequestError([(field, f"no place: `{hint(wanted)}`", "give it as `LOG#INDEX`")])
         return origin, int(index)
     try:
         uuid7_ms(wanted)
     except EntryError:
         cure = "give all of it, as in the log, or a place as `LOG#INDEX`"
-        raise RequestError([("id", f"no UUID of version 7: `{hint(wanted)}`", cure)]) from None
+        raise RequestError([(field, f"no UUID of version 7: `{hint(wanted)}`", cure)]) from None
     return str(UUID(wanted))
 
 

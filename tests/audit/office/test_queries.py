@@ -222,7 +222,7 @@ async def test_bad_input_is_told_field_by_field(tmp_path):
                 "language",
             ),
             (pages(audit.stub.Export(pb.ExportRequest(subject=auditor(), format="pdf"))), "format"),
-            (pages(audit.stub.Replay(pb.ReplayRequest(subject=auditor(), ids=["x"]))), "id"),
+            (pages(audit.stub.Replay(pb.ReplayRequest(subject=auditor(), ids=["x"]))), "ids[0]"),
             (pages(audit.stub.Query(pb.QueryRequest())), "subject"),
         ):
             assert {field} == set(violations(await failure(call))), field

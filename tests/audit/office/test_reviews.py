@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from audit.office import reviews as module
+from audit.office import wire
 from audit.v1 import audit_pb2 as pb
 from authz.v1 import authz_pb2 as authz
 from tests.audit.office.served import running
@@ -73,6 +74,30 @@ async def read(audit, id_, who=None):
 async def close(audit, id_, verdict="justified", why="as the ward's file says", who=None):
     request = pb.CloseCaseRequest(subject=who or auditor(), id=id_, verdict=verdict, why=why)
     return await audit.stub.CloseCase(request)
+
+
+async def test_entries_name_their_case(tmp_path, clock):
+    """Pages and single entries say to which case an emergency access belongs; of other entries nothing."""
+    async with running(tmp_path, clock=clock) as audit:
+        await audit.open()
+        first = await broken(audit)
+        second = await broken(audit)
+        (page,) = [one async for one in audit.stub.Query(pb.QueryRequest(subject=auditor()))]
+        named = {one.id: one.case for one in page.entries if one.case}
+        assert named == {first: first, second: first}
+        shown = await audit.stub.Show(pb.ShowRequest(subject=auditor(), id=second))
+        assert shown.entry.case == first
+
+
+async def test_case_fits_into_a_message(tmp_path, clock, monkeypatch):
+    """Of a case with many accesses as many are shown as a message takes; it says how many there are."""
+    monkeypatch.setattr(wire, "MOST_BYTES", 10)
+    async with running(tmp_path, clock=clock) as audit:
+        await audit.open()
+        first = await broken(audit)
+        await broken(audit)
+        found = await read(audit, first)
+        assert ([one.id for one in found.accesses], found.case.accesses) == ([first], 2)
 
 
 async def test_from_access_to_verdict(tmp_path, database, clock):
