@@ -92,15 +92,25 @@ class Door(ABC):
             raise
         self._metrics.answered(name, time.perf_counter() - began)
 
+    def expect(self, context: Context) -> None:
+        """Sees that a call is one of a caller that is expected; of a long one to be asked again and again.
+
+        Raises:
+            StrangerError: the caller is not.
+            UntrustedError: its certificate does not count, or not any more.
+        """
+        if self._caller(context) not in self._expected:
+            raise StrangerError(f"this service may not call the {self.service}: ask its operator")
+
     def admit(self, longest_s: float, context: Context) -> float:
         """How many seconds a call has, of a caller that is expected.
 
         Raises:
             StrangerError: the caller is not.
+            UntrustedError: as `expect`.
             RequestError: no deadline is set.
         """
-        if self._caller(context) not in self._expected:
-            raise StrangerError(f"this service may not call the {self.service}: ask its operator")
+        self.expect(context)
         seconds: float | None = context.time_remaining()
         if seconds is None:
             raise RequestError([("deadline", "missing", f"set one, at most {longest_s:g} s")])

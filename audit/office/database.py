@@ -94,7 +94,8 @@ def _make_schema(url: str) -> None:
 def alone(url: str) -> Iterator[None]:
     """Keeps other processes from writing this index meanwhile.
 
-    Beside an SQLite file lies `FILE.lock`; in PostgreSQL the schema is locked. Both end with the process.
+    Beside an SQLite file, by whatever link it is named, lies `FILE.lock`; in PostgreSQL the schema is
+    locked. Both end with the process.
 
     Raises:
         DatabaseError: another process writes it, or it can't be reached.
@@ -103,7 +104,7 @@ def alone(url: str) -> Iterator[None]:
     with ExitStack() as held:
         if make_url(url).get_backend_name() == "sqlite":
             try:
-                held.enter_context(durable.alone(Path(f"{place}.lock")))
+                held.enter_context(durable.alone(Path(f"{Path(str(place)).resolve()}.lock")))
                 there = True
             except EvidenceError:
                 there = False

@@ -141,29 +141,29 @@ class Door(door.Door):
             async with self.call(name, hall, context):
                 seconds = self.admit(procedure.longest_s, context)
                 request = self.read(name, procedure.request, data)
-                await _answers(procedure, request, seconds, context, hall)
+                await self._answer(procedure, request, seconds, context, hall)
 
         return grpc.unary_stream_rpc_method_handler(handle, None, None)
 
-
-async def _answers(
-    procedure: Stream, request: Message, seconds: float, context: Context, hall: Hall
-) -> None:
-    """Sends one answer after the other, for so many seconds."""
-    try:
-        async with asyncio.timeout(min(seconds, procedure.longest_s)) as limit:
-            with hall.bounded(limit):
-                found = procedure.run(request, _how(context))
-                async with aclosing(cast("AsyncGenerator[Message, None]", found)) as answers:
-                    async for answer in answers:
-                        async with asyncio.timeout(WRITE_S):
-                            await context.write(answer.SerializeToString())
-    except TimeoutError:
-        if not hall.is_open:
-            text = "the service is being stopped: ask again for what is missing"
-            raise StoppingError(text) from None
-        if not procedure.endless:
-            raise LateError("not all of it in time: ask for less") from None
+    async def _answer(
+        self, procedure: Stream, request: Message, seconds: float, context: Context, hall: Hall
+    ) -> None:
+        """Sends one answer after the other, for so many seconds, to a caller that is still expected."""
+        try:
+            async with asyncio.timeout(min(seconds, procedure.longest_s)) as limit:
+                with hall.bounded(limit):
+                    found = procedure.run(request, _how(context))
+                    async with aclosing(cast("AsyncGenerator[Message, None]", found)) as answers:
+                        async for answer in answers:
+                            self.expect(context)
+                            async with asyncio.timeout(WRITE_S):
+                                await context.write(answer.SerializeToString())
+        except TimeoutError:
+            if not hall.is_open:
+                text = "the service is being stopped: ask again for what is missing"
+                raise StoppingError(text) from None
+            if not procedure.endless:
+                raise LateError("not all of it in time: ask for less") from None
 
 
 def _how(context: Context) -> How:

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from sqlalchemy import event, text
+from sqlalchemy import event, make_url, text
 
 from audit.errors import UnreachableError
 from audit.evidence import Evidence
@@ -372,6 +372,11 @@ async def test_one_process_writes_an_index(conn, url, tmp_path):
     async with serving(settings):
         with pytest.raises(DatabaseError, match="stop that first"):
             await Service(settings).__aenter__()
+        if url.startswith("sqlite"):
+            link = tmp_path / "link.db"
+            link.symlink_to(make_url(settings.index).database)
+            with pytest.raises(DatabaseError, match="stop that first"):
+                await Service(replace(settings, index=f"sqlite:///{link}")).__aenter__()
     async with serving(settings):
         pass
 

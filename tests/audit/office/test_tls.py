@@ -3,15 +3,17 @@
 from contextlib import asynccontextmanager
 
 import grpc
+import pytest
 
 from audit.v1 import audit_pb2 as pb
 from audit.v1 import audit_pb2_grpc as rpc
 from clients.sdk import Tls
+from serving import watch
 from serving.listener import Listener
 from tests import service as deciding
 from tests.audit.office.served import serving, settings_of
 from tests.authz.tls import World
-from tests.service import CHANNEL, auditor, failure, opening, patient, reason
+from tests.service import CHANNEL, auditor, failure, opening, patient, reason, until
 
 
 @asynccontextmanager
@@ -64,6 +66,30 @@ async def test_another_certificate_opens_nothing(tmp_path):
             grpc.StatusCode.PERMISSION_DENIED,
             "CALLER_REFUSED",
         )
+
+
+async def test_a_revoked_follower_is_told_nothing_more(tmp_path, monkeypatch):
+    """A stream that is open ends with the next entry when its caller was revoked, and tells nothing of it."""
+    monkeypatch.setattr(watch, "WATCH_S", 0.02)
+    world = World.make(tmp_path / "pki", "authz", "audit", "portal", "other")
+    async with audited(tmp_path, world) as (address, point), portal(world, address) as channel:
+        stub = rpc.AuditServiceStub(channel)
+        stream = aiter(stub.Follow(pb.FollowRequest(subject=auditor()), timeout=30))
+        await anext(stream)
+        world.revoke("portal")
+
+        async def refused():
+            try:
+                await stub.ReadStatus(pb.ReadStatusRequest(), timeout=8)
+            except grpc.aio.AioRpcError as exc:
+                return reason(exc) == "CERTIFICATE_REVOKED"
+            return False
+
+        await until(refused)
+        await point.doors["operator"].change(opening(whose=patient(1)))
+        with pytest.raises(grpc.aio.AioRpcError) as told:
+            await anext(stream)
+        assert reason(told.value) == "CERTIFICATE_REVOKED"
 
 
 async def test_without_a_decision_point_nobody_looks(tmp_path):
