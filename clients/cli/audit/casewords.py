@@ -11,7 +11,8 @@ from clients.cli.record.text import visible
 from clients.cli.show import Said
 
 WAITING: Final = Said(
-    "{} accès d'urgence à examiner, dont {} en retard", "{} emergency cases to review, {} overdue"
+    "accès d'urgence à examiner : {}, dont en retard : {}",
+    "emergency cases to review: {}, overdue: {}",
 )
 NONE: Final = Said("aucun", "none")
 NOTHING_UNUSUAL: Final = Said("rien d'inhabituel", "nothing unusual")

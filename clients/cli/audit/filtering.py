@@ -51,7 +51,10 @@ _OPTIONS: Final[dict[str, tuple[Any, Any]]] = {
     "until": (_one("--until", "TIME", "Before then; as --since."), ""),
     "bundle": (_one("--bundle", "DIGEST", "Of the policies; 8 digits will do."), ""),
     "callers": (_several("--caller", "SERVICE", "That asked"), None),
-    "kinds": (_several("--kind", "KIND", "decision, filter, change, activation, start"), None),
+    "kinds": (
+        _several("--kind", "KIND", "decision, filter, change, activation, start, purge"),
+        None,
+    ),
     "logs": (_several("--log", "NAME", "Of several logs"), None),
 }
 

@@ -36,7 +36,7 @@ async def test_queue(case):
     audit, id_, _ = case
     shown = await run(audit, "cases")
     assert shown.exit_code == 0, shown.output
-    assert "1 emergency cases to review, 0 overdue" in shown.stdout
+    assert "emergency cases to review: 1, overdue: 0" in shown.stdout
     for part in (id_, stranger().id, "risque_vital: found unconscious", "holder: not told yet"):
         assert part in shown.stdout
     assert ANASTA not in shown.stdout
@@ -47,7 +47,7 @@ async def test_queue_in_french(case):
     audit, _, clock = case
     clock.now += timedelta(days=8)
     shown = await run(audit, "cases", "--overdue", language="fr")
-    assert "1 accès d'urgence à examiner, dont 1 en retard" in shown.stdout
+    assert "accès d'urgence à examiner : 1, dont en retard : 1" in shown.stdout
     assert "titulaire : pas encore prévenu" in shown.stdout
 
 
