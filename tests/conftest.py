@@ -18,6 +18,11 @@ if (place := memory()) is not None:
 __all__ = ["blank", "database", "kept", "postgresql"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: tests wait as much as they compute."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _log_of_its_own():
     """No test writes the service log as another one has told it to."""
