@@ -35,11 +35,15 @@ def seal(place: bytes, *, of: bytes) -> str:
     return urlsafe_b64encode(_VERSION + _digest(of) + place).decode()
 
 
-def unseal(cursor: str) -> Cursor | None:
+def unseal(cursor: str, *, size: int | None = None) -> Cursor | None:
     """What a cursor holds; None for an empty one.
 
+    Args:
+        cursor: as it was given.
+        size: bytes of its place, where all places are of one size.
+
     Raises:
-        RequestError: it is no cursor.
+        RequestError: it is no cursor, or one with another place.
     """
     if not cursor:
         return None
@@ -50,9 +54,10 @@ def unseal(cursor: str) -> Cursor | None:
     except ValueError:
         content = b""
     head, rest = content[: len(_VERSION)], content[len(_VERSION) :]
-    if head != _VERSION or len(rest) <= _DIGEST_BYTES:
+    found = Cursor(rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:])
+    if head != _VERSION or not found.place or size not in (None, len(found.place)):
         raise none()
-    return Cursor(rest[:_DIGEST_BYTES], rest[_DIGEST_BYTES:])
+    return found
 
 
 def none() -> RequestError:

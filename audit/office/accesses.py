@@ -54,9 +54,7 @@ class Accesses:
         """
         asker = wire.asker(request, how)
         question, size = _read(request)
-        after = cursor.unseal(request.cursor)
-        if after is not None and len(after.place) != _ID_BYTES:
-            raise cursor.none()
+        after = cursor.unseal(request.cursor, size=_ID_BYTES)
         asked = {
             name: value
             for name in ("from", "until", "who", "refused", "emergency")

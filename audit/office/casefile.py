@@ -1,6 +1,6 @@
 """Reads cases from the index: pages of them, one with its steps, and how many there are of whom."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -76,9 +76,15 @@ class Wanted:
         return and_(
             true(),
             *(column == handle for column, handle in named if handle),
-            *([_c.at >= micros(self.since)] if self.since else []),
-            *([_c.at < micros(self.until)] if self.until else []),
+            *self.period(_c.at),
         )
+
+    def period(self, at: ColumnElement[int]) -> Iterator[ColumnElement[bool]]:
+        """That an instant of the index lies within the period."""
+        if self.since is not None:
+            yield at >= micros(self.since)
+        if self.until is not None:
+            yield at < micros(self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,14 +250,9 @@ def allowed(conn: Connection, actions: Iterable[str]) -> ColumnElement[bool]:
 
 def _shares(conn: Connection, by: str, handles: Sequence[int], wanted: Wanted) -> dict[int, int]:
     column = {"professional": _e.subject, "structure": _e.structure}[by]
-    period = and_(
-        true(),
-        *([_e.at >= micros(wanted.since)] if wanted.since else []),
-        *([_e.at < micros(wanted.until)] if wanted.until else []),
-    )
     counted = (
         select(column.label("handle"), func.count().label("n"), func.sum(_e.emergency).label("m"))
-        .where(column.in_(bindparam("handles", expanding=True)), column != 0, period)
+        .where(column.in_(bindparam("handles", expanding=True)), column != 0, *wanted.period(_e.at))
         .where(allowed(conn, ACTIONS))
         .group_by(column)
     )

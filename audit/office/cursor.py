@@ -27,10 +27,8 @@ def read(text: str, *, of: bytes) -> Position | None:
     Raises:
         RequestError: it is no cursor, or one of another question.
     """
-    held = cursor.unseal(text)
+    held = cursor.unseal(text, size=_PLACE.size)
     if held is None:
         return None
-    if len(held.place) != _PLACE.size:
-        raise cursor.none()
     held.check(of=of)
     return Position(*_PLACE.unpack(held.place))

@@ -76,6 +76,12 @@ class Halls:
     files: Hall
     endless: Hall
 
+    def of(self, procedure: Stream) -> Hall:
+        """Where calls of a procedure with many answers wait."""
+        if procedure.endless:
+            return self.endless
+        return self.files if procedure.whole else self.pages
+
     async def close(self) -> None:
         """Lets everyone who came in be answered; what goes on for long is ended."""
         await asyncio.gather(
@@ -133,9 +139,7 @@ class Door(door.Door):
         return self.unary(name, procedure.request, run, self._halls.calls)
 
     def _stream(self, name: str, procedure: Stream) -> Any:  # noqa: ANN401 - as grpc declares it
-        hall = self._halls.pages
-        if procedure.endless or procedure.whole:
-            hall = self._halls.endless if procedure.endless else self._halls.files
+        hall = self._halls.of(procedure)
 
         async def handle(data: bytes, context: Context) -> None:
             async with self.call(name, hall, context):

@@ -23,7 +23,7 @@ from tests.authz.workbench.world import files
 from tests.authz.worlds import any_condition, any_vector, our_bundle, read_rules, rule_document
 from tests.reference import filter as reference
 
-LEAST = 0.05
+LEAST = 0.1
 PERSON = GranteeKind.PROFESSIONAL
 SUBJECT = Subject(
     kind="professional",
@@ -99,9 +99,11 @@ def test_two_readings_agree():
     @given(st.data())
     def agreed(data):
         asked, state = data.draw(st.tuples(likely(), LIKELY_STATES))
-        for _ in range(10):
+        for place in range(20):
             document = data.draw(labels(asked.subject))
             judgement, verdict = both(replace(asked, document=document), state)
+            if place >= 10 and judgement.condition is None:
+                break  # what is closed is so for every document
             counts[verdict.effect if judgement.condition else "closed"] += 1
 
             assert agree(judgement, verdict, document), (judgement, verdict)

@@ -57,16 +57,14 @@ def peers_of(policies):
             deciding.run,
             growth.run,
             serving.run,
+            activating.run,
             profiling.run,
             query.run,
             evidence.run,
         ),
         *(
             pytest.param(run, marks=pytest.mark.slow)
-            for run in (
-                *(serving.over_tls, transports.run, populating.run, following.run),
-                activating.run,
-            )
+            for run in (serving.over_tls, transports.run, populating.run, following.run)
         ),
     ],
     ids=lambda run: f"{run.__module__}.{run.__name__}",

@@ -71,7 +71,7 @@ async def test_another_certificate_opens_nothing(tmp_path):
 async def test_a_revoked_follower_is_told_nothing_more(tmp_path, monkeypatch):
     """A stream that is open ends with the next entry when its caller was revoked, and tells nothing of it."""
     monkeypatch.setattr(watch, "WATCH_S", 0.02)
-    world = World.make(tmp_path / "pki", "authz", "audit", "portal", "other")
+    world = World.make(tmp_path / "pki", "authz", "audit", "portal")
     async with audited(tmp_path, world) as (address, point), portal(world, address) as channel:
         stub = rpc.AuditServiceStub(channel)
         stream = aiter(stub.Follow(pb.FollowRequest(subject=auditor()), timeout=30))
